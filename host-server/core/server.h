@@ -1,0 +1,31 @@
+/* One server: what every room finds in core. A process may hold several (tests do). */
+#pragma once
+
+#include "common/base/clock.h"
+#include "host-server/core/config.h"
+#include "host-server/store/store.h"
+#include "host-server/wire/jid.h"
+
+typedef struct Controls Controls;       /* core/control.h: commands of hostctl */
+typedef struct HttpRoutes HttpRoutes;   /* core/http.h: routes of the HTTP listener */
+typedef struct Hooks Hooks;             /* core/hooks.h */
+typedef struct Modules Modules;         /* modules/modules.h */
+typedef struct Router Router;           /* core/router.h */
+typedef struct Services Services;       /* core/service.h */
+typedef struct SessionBook SessionBook; /* core/session.h */
+
+typedef struct Server
+{
+  Config *config;
+  Clock *clock;
+  Store *store;
+  Jid *domain; /* the XMPP domain D */
+  Jid *market; /* market.D */
+  SessionBook *sessions;
+  Router *router;
+  Services *services;
+  Hooks *hooks;
+  HttpRoutes *http;
+  Controls *controls;
+  Modules *modules;
+} Server;
