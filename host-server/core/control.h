@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-typedef struct Control Control;
+typedef struct Controls Controls;
 typedef struct ControlCall ControlCall;
 
 /* Owns @call until it is ended with control_call_done() or control_call_refuse(). */
@@ -46,19 +46,19 @@ typedef struct
   gpointer data;
 } ControlCommand;
 
-/* @data_folder exists. Nothing is opened before control_start(). */
-Control *control_new (const char *data_folder);
+/* @data_folder exists. Nothing is opened before controls_start(). */
+Controls *controls_new (const char *data_folder);
 /* Closes the socket and removes it. Calls still open stay with their handlers, and answering them does nothing. */
-void control_free (Control *control);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Control, control_free)
+void controls_free (Controls *controls);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Controls, controls_free)
 
 /* Adds a command; everything but @data is copied. A name taken twice is a programming error. */
-void control_add (Control *control, const ControlCommand *command);
+void controls_add (Controls *controls, const ControlCommand *command);
 /* Listens on @context (NULL: the thread's default). FALSE with @error, also if another server answers on the socket;
  * a socket left behind by a dead one is replaced. */
-gboolean control_start (Control *control, GMainContext *context, GError **error);
+gboolean controls_start (Controls *controls, GMainContext *context, GError **error);
 /* DATA/control.sock. */
-const char *control_peek_path (const Control *control);
+const char *controls_peek_path (const Controls *controls);
 
 /* Arguments by the name in the table; asking for one the command does not have is a programming error.
  * They live as long as the call. */

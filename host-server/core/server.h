@@ -7,7 +7,7 @@
 #include "host-server/wire/jid.h"
 
 typedef struct Controls Controls;       /* core/control.h: commands of hostctl */
-typedef struct HttpRoutes HttpRoutes;   /* core/http.h: routes of the HTTP listener */
+typedef struct Http Http;               /* core/http.h: routes of the HTTP listener, readiness */
 typedef struct Hooks Hooks;             /* core/hooks.h */
 typedef struct Modules Modules;         /* modules/modules.h */
 typedef struct Router Router;           /* core/router.h */
@@ -25,7 +25,7 @@ typedef struct Server
   Router *router;
   Services *services;
   Hooks *hooks;
-  HttpRoutes *http;
+  Http *http;
   Controls *controls;
   Modules *modules;
 } Server;
