@@ -1,10 +1,10 @@
 /* HTTP requests of ours to others: billing providers, plugin servers, a primary.
  *
- * libcurl's multi interface on one GMainContext: nothing blocks, connections are kept and used again, names are
- * resolved on libcurl's own threads. What a peer can do to us is limited for every request: TLS is verified
- * (1.2 and up), redirects are never followed, proxies of the environment are ignored, the answer has a greatest
- * size and the whole exchange a time-out. A request can only go to a configured HttpBase, so no URL that a
- * stranger sent us is ever called. */
+ * libcurl's multi interface on one GMainContext: nothing blocks, connections are kept and used again, names
+ * are resolved on libcurl's own threads. What a peer can do to us is limited for every request: TLS is
+ * verified (1.2 and up), redirects are never followed, proxies of the environment are ignored, the answer has
+ * a greatest size and the whole exchange a time-out. A request can only go to a configured HttpBase, so no
+ * URL that a stranger sent us is ever called. */
 #pragma once
 
 #include "common/base/secret.h"
@@ -12,8 +12,8 @@
 /* A configured base URL, checked once. Immutable, so threads may share it. */
 typedef struct HttpBase HttpBase;
 
-/* @url: https, or http if the host is a loopback address or `localhost`; no user, query or fragment; a path is
- * allowed, its last slash does not matter. NULL with @error (G_IO_ERROR_INVALID_ARGUMENT) otherwise. */
+/* @url: https, or http if the host is a loopback address or `localhost`; no user, query or fragment; a path
+ * is allowed, its last slash does not matter. NULL with @error (G_IO_ERROR_INVALID_ARGUMENT) otherwise. */
 HttpBase *http_base_new (const char *url, GError **error);
 void http_base_free (HttpBase *base);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpBase, http_base_free)
@@ -27,11 +27,12 @@ char *http_base_dup_target (const HttpBase *base, const char *path);
  * slash, with no dot segments. */
 gboolean http_base_contains (const HttpBase *base, const char *url);
 
-/* Whether @url may be given to a user or called at all: https, or http on loopback; a host; no user part; only
- * printable ASCII; at most 2,048 bytes (protocol.md §3, §11). */
+/* Whether @url may be given to a user or called at all: https, or http on loopback; a host; no user part;
+ * only printable ASCII; at most 2,048 bytes (protocol.md §3, §11). */
 gboolean http_url_is_acceptable (const char *url);
 
-/* Appends @text as one path segment or query value, percent-encoded but for RFC 3986's unreserved characters. */
+/* Appends @text as one path segment or query value, percent-encoded but for RFC 3986's unreserved characters.
+ */
 void http_append_segment (GString *path, const char *text);
 
 /* How a request ended. What matters to money is whether the peer may have acted on it. */
@@ -71,8 +72,8 @@ typedef struct
   const char *content_type;   /* of the body; NULL: application/json */
   const void *body;           /* NULL: none */
   gsize body_length;
-  guint timeout_ms;           /* from send to the last byte; 0: 10,000 */
-  gsize max_answer_bytes;     /* 0: 64 KiB */
+  guint timeout_ms;       /* from send to the last byte; 0: 10,000 */
+  gsize max_answer_bytes; /* 0: 64 KiB */
 } HttpRequest;
 
 typedef struct HttpClient HttpClient;

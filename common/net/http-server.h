@@ -1,9 +1,9 @@
 /* HTTP requests of others to us: a table of routes, and libmicrohttpd in a thread of its own.
  *
- * The thread parses, holds every limit, and takes in the body; a handler runs on the owner's GMainContext once
- * the request is whole, and answers now or later. While it is pending nothing of it costs the thread. A peer can
- * hold at most what HttpServerLimits says: connections in all and by address, memory for headers, body by route,
- * time for a request, requests pending in all. */
+ * The thread parses, holds every limit, and takes in the body; a handler runs on the owner's GMainContext
+ * once the request is whole, and answers now or later. While it is pending nothing of it costs the thread. A
+ * peer can hold at most what HttpServerLimits says: connections in all and by address, memory for headers,
+ * body by route, time for a request, requests pending in all. */
 #pragma once
 
 #include <glib.h>
@@ -29,8 +29,8 @@ typedef struct
 /* What has gone through a route. */
 typedef struct
 {
-  guint64 n_requests;         /* that reached the handler */
-  guint64 n_answers[6];       /* by the status' first digit, those of refusals before the handler too */
+  guint64 n_requests;   /* that reached the handler */
+  guint64 n_answers[6]; /* by the status' first digit, those of refusals before the handler too */
 } HttpRouteCount;
 
 HttpRoutes *http_routes_new (void);
@@ -38,8 +38,8 @@ HttpRoutes *http_routes_new (void);
 void http_routes_free (HttpRoutes *routes);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpRoutes, http_routes_free)
 /* Adds a route; everything but @data is copied. Before the server starts; two routes that could take the same
- * request are a programming error unless one has a fixed segment where the other has a parameter (the fixed one
- * wins). */
+ * request are a programming error unless one has a fixed segment where the other has a parameter (the fixed
+ * one wins). */
 void http_routes_add (HttpRoutes *routes, const HttpRoute *route);
 guint http_routes_get_length (const HttpRoutes *routes);
 /* The @index-th route as added, and a copy of its counts. */
@@ -51,24 +51,25 @@ typedef struct
   guint max_connections_per_address; /* 0: 64 */
   guint max_pending;                 /* exchanges with handlers; 0: 256 */
   guint idle_s;                      /* a connection without traffic; 0: 15 */
-  guint request_s;                   /* from a connection's last answer (or start) to a whole request; 0: 30 */
-  gsize max_header_bytes;            /* request line and headers; 0: 16 KiB */
+  guint request_s;        /* from a connection's last answer (or start) to a whole request; 0: 30 */
+  gsize max_header_bytes; /* request line and headers; 0: 16 KiB */
 } HttpServerLimits;
 
 typedef struct
 {
-  const char *listen;             /* "127.0.0.1:8080", "[::]:0"; port 0: the kernel chooses */
-  const char *certificate;        /* NULL: plain HTTP; or a PEM file, and the next its key */
+  const char *listen;      /* "127.0.0.1:8080", "[::]:0"; port 0: the kernel chooses */
+  const char *certificate; /* NULL: plain HTTP; or a PEM file, and the next its key */
   const char *private_key;
   HttpServerLimits limits;
 } HttpServerOptions;
 
-/* Listens and serves @routes (lent) with handlers on @context (NULL: the thread's default). `[::]` takes IPv4 as
- * well, and falls back to 0.0.0.0 where there is no IPv6. NULL with @error if the address or certificate is no
- * good. */
+/* Listens and serves @routes (lent) with handlers on @context (NULL: the thread's default). `[::]` takes IPv4
+ * as well, and falls back to 0.0.0.0 where there is no IPv6. NULL with @error if the address or certificate
+ * is no good. */
 HttpServer *http_server_start (const HttpServerOptions *options, HttpRoutes *routes, GMainContext *context,
                                GError **error);
-/* Stops listening, ends connections. Pending exchanges stay with their handlers; answering them does nothing. */
+/* Stops listening, ends connections. Pending exchanges stay with their handlers; answering them does nothing.
+ */
 void http_server_free (HttpServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpServer, http_server_free)
 
@@ -100,8 +101,8 @@ const char *http_exchange_get_form (HttpExchange *exchange, const char *name);
 /* The peer's numeric address without port. */
 const char *http_exchange_get_peer (const HttpExchange *exchange);
 
-/* Adds a header to the answer. Every answer has `Cache-Control: no-store` and `X-Content-Type-Options: nosniff`
- * unless set here. Name and value are ours: control characters are a programming error. */
+/* Adds a header to the answer. Every answer has `Cache-Control: no-store` and `X-Content-Type-Options:
+ * nosniff` unless set here. Name and value are ours: control characters are a programming error. */
 void http_exchange_add_header (HttpExchange *exchange, const char *name, const char *value);
 /* Answers and gives the exchange away. @content_type NULL: no body. @body is copied. */
 void http_exchange_answer (HttpExchange *exchange, guint status, const char *content_type, const void *body,

@@ -6,9 +6,9 @@
 
 #include "common/base/secret.h"
 
-#define WEBHOOK_MAX_BODY 20000         /* bytes, of the body */
-#define WEBHOOK_TOLERANCE_S 300        /* either way */
-#define WEBHOOK_MAX_SIGNATURES 16      /* entries in one header */
+#define WEBHOOK_MAX_BODY            20000 /* bytes, of the body */
+#define WEBHOOK_TOLERANCE_S         300   /* either way */
+#define WEBHOOK_MAX_SIGNATURES      16    /* entries in one header */
 #define WEBHOOK_MAX_SIGNATURE_BYTES 4096
 
 /* The keys of one peer, the newest first when several overlap during a rotation. */
@@ -30,14 +30,14 @@ Secret *webhook_secret_new (void);
 typedef enum
 {
   WEBHOOK_AUTHENTIC,
-  WEBHOOK_HEADER_MISSING,  /* or empty */
+  WEBHOOK_HEADER_MISSING, /* or empty */
   WEBHOOK_HEADER_REPEATED,
   WEBHOOK_BODY_TOO_LARGE,
-  WEBHOOK_BAD_ID,          /* not [A-Za-z0-9_-]{1,255} */
-  WEBHOOK_BAD_TIMESTAMP,   /* not digits alone */
-  WEBHOOK_STALE,           /* more than 300 s away, either way */
-  WEBHOOK_BAD_SIGNATURES,  /* over 16 entries or 4 KiB, or characters that no header has */
-  WEBHOOK_NO_MATCH,        /* none of the entries is by a key of the ring */
+  WEBHOOK_BAD_ID,         /* not [A-Za-z0-9_-]{1,255} */
+  WEBHOOK_BAD_TIMESTAMP,  /* not digits alone */
+  WEBHOOK_STALE,          /* more than 300 s away, either way */
+  WEBHOOK_BAD_SIGNATURES, /* over 16 entries or 4 KiB, or characters that no header has */
+  WEBHOOK_NO_MATCH,       /* none of the entries is by a key of the ring */
 } WebhookVerdict;
 
 /* Each header's value, NULL if absent, and how often it came. */
@@ -48,8 +48,8 @@ typedef struct
 } WebhookHeaders;
 
 /* Verifies @body (exact bytes as received, before any parsing) at @now_us. Keys outside their time do not
- * count. If authentic and @key is not NULL, *@key is the index in the ring, in order of adding, of the key that
- * matched. Signatures are compared in constant time. */
+ * count. If authentic and @key is not NULL, *@key is the index in the ring, in order of adding, of the key
+ * that matched. Signatures are compared in constant time. */
 WebhookVerdict webhook_verify (const WebhookRing *ring, const WebhookHeaders *headers, const void *body,
                                gsize body_length, gint64 now_us, guint *key);
 /* For requests between host and plugin server (protocol.md §8): if the body is empty, what is signed in its
@@ -62,18 +62,19 @@ int webhook_verdict_get_status (WebhookVerdict verdict);
 /* A word for counters and the log: "stale". */
 const char *webhook_verdict_get_name (WebhookVerdict verdict);
 
-/* The value of webhook-signature: an entry `v1,…` for every symmetric key good at @now_us, separated by spaces;
- * NULL if the ring has none. @timestamp_s is what goes into webhook-timestamp. */
+/* The value of webhook-signature: an entry `v1,…` for every symmetric key good at @now_us, separated by
+ * spaces; NULL if the ring has none. @timestamp_s is what goes into webhook-timestamp. */
 char *webhook_sign (const WebhookRing *ring, const char *id, gint64 timestamp_s, const void *body,
                     gsize body_length, gint64 now_us);
 /* The three header lines ("webhook-id: …", …) for HttpRequest.headers of a request of ours with a new random
  * id, timestamp @now_us; NULL if no key is good. @body NULL or empty: `METHOD SP target` is signed. Free with
  * g_strfreev(). */
-char **webhook_sign_request (const WebhookRing *ring, const char *method, const char *target, const void *body,
-                             gsize body_length, gint64 now_us);
+char **webhook_sign_request (const WebhookRing *ring, const char *method, const char *target,
+                             const void *body, gsize body_length, gint64 now_us);
 /* A fresh id for a delivery: "msg_…". Retries of a delivery to others keep it, with a new timestamp. */
 char *webhook_new_id (void);
 
-/* The pause in seconds before attempt @attempt (0 is the first: no pause) of a delivery, 5 s to 24 h, scaled by
+/* The pause in seconds before attempt @attempt (0 is the first: no pause) of a delivery, 5 s to 24 h, scaled
+ * by
  * @factor, up to a tenth longer by @jitter in [0, 1); -1 when there is none left. */
 double webhook_retry_pause_s (guint attempt, double factor, double jitter);

@@ -1,11 +1,13 @@
 /* The control socket: the table of administration commands that rooms register in, and the socket in the data
  * folder that `hostctl` speaks to.
  *
- * DATA/control.sock has mode 0600, and the peer must be root or the server's own user. The server greets with the
- * table of commands, the client sends one command with its arguments as one JSON line, the answer is a JSON line
- * for each row and one for the end. hostctl knows no command by itself: names, arguments and help come from here.
+ * DATA/control.sock has mode 0600, and the peer must be root or the server's own user. The server greets with
+ * the table of commands, the client sends one command with its arguments as one JSON line, the answer is a
+ * JSON line for each row and one for the end. hostctl knows no command by itself: names, arguments and help
+ * come from here.
  *
- * A handler runs on the main context and answers now or later. A client that goes away does not stop its command. */
+ * A handler runs on the main context and answers now or later. A client that goes away does not stop its
+ * command. */
 #pragma once
 
 #include "common/base/secret.h"
@@ -38,24 +40,25 @@ typedef struct
 {
   const char *name;                 /* "user add"; one word or two */
   const ControlArgument *arguments; /* up to one with name NULL; NULL: none */
-  const char *secret;               /* NULL, or what hostctl asks for and reads from the first line of standard
-                                       input: "password" */
-  gboolean is_list;                 /* rows are a table; otherwise the answer is one object */
-  const char *help;                 /* one line, lower case: "create an account" */
+  const char *secret; /* NULL, or what hostctl asks for and reads from the first line of standard
+                         input: "password" */
+  gboolean is_list;   /* rows are a table; otherwise the answer is one object */
+  const char *help;   /* one line, lower case: "create an account" */
   ControlHandler handle;
   gpointer data;
 } ControlCommand;
 
 /* @data_folder exists. Nothing is opened before controls_start(). */
 Controls *controls_new (const char *data_folder);
-/* Closes the socket and removes it. Calls still open stay with their handlers, and answering them does nothing. */
+/* Closes the socket and removes it. Calls still open stay with their handlers, and answering them does
+ * nothing. */
 void controls_free (Controls *controls);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Controls, controls_free)
 
 /* Adds a command; everything but @data is copied. A name taken twice is a programming error. */
 void controls_add (Controls *controls, const ControlCommand *command);
-/* Listens on @context (NULL: the thread's default). FALSE with @error, also if another server answers on the socket;
- * a socket left behind by a dead one is replaced. */
+/* Listens on @context (NULL: the thread's default). FALSE with @error, also if another server answers on the
+ * socket; a socket left behind by a dead one is replaced. */
 gboolean controls_start (Controls *controls, GMainContext *context, GError **error);
 /* DATA/control.sock. */
 const char *controls_peek_path (const Controls *controls);
@@ -72,8 +75,8 @@ const char *control_call_get_file_path (const ControlCall *call, const char *nam
 /* The secret asked for; NULL only for commands without one. Never empty. */
 const Secret *control_call_peek_secret (const ControlCall *call);
 
-/* Sends a row (a JSON object), taking it. A command that is not a list sends exactly one, or none. Columns of a
- * list are the keys of its first row, in order. */
+/* Sends a row (a JSON object), taking it. A command that is not a list sends exactly one, or none. Columns of
+ * a list are the keys of its first row, in order. */
 void control_call_take_row (ControlCall *call, json_t *row);
 /* Ends with success, hostctl's exit code 0. */
 void control_call_done (ControlCall *call);

@@ -1,7 +1,7 @@
 /* The table of HTTP routes that rooms register in.
  *
- * The mechanism is common/net/http-server.h, which handlers use directly (HttpExchange). Rooms add their routes
- * while the server is put together; the listener of wire takes the finished table. */
+ * The mechanism is common/net/http-server.h, which handlers use directly (HttpExchange). Rooms add their
+ * routes while the server is put together; the listener of wire takes the finished table. */
 #pragma once
 
 #include "common/net/http-server.h"
@@ -20,8 +20,9 @@ void http_add (Http *http, const HttpRoute *route);
 /* For the listener: no route is added after this. Lent. */
 HttpRoutes *http_seal (Http *http);
 
-/* Readiness is asked of the rooms: a check returns NULL, or why this room cannot serve now ("store is read-only"), a static
- * text without secrets. Called on the main context for each GET /readyz and for `hostctl status`; it must not block. */
+/* Readiness is asked of the rooms: a check returns NULL, or why this room cannot serve now ("store is
+ * read-only"), a static text without secrets. Called on the main context for each GET /readyz and for
+ * `hostctl status`; it must not block. */
 typedef const char *(*HttpReadyFunc) (gpointer data);
 void http_add_ready_check (Http *http, const char *name, HttpReadyFunc check, gpointer data);
 /* {"ready":true,"checks":{"store":"ok",…}}; the caller unrefs it. */
