@@ -1,0 +1,99 @@
+"""Programs started by a test: each writes its output to a file, and every one is ended by the test that
+started it. A program that ends by itself, or that does not end when told, fails the test."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("STOA_BUILD", ROOT / "build"))
+
+
+def program(name):
+    """The path of a program of this project in the build folder under test."""
+    found = [path for path in sorted(BUILD.rglob(name)) if path.is_file() and os.access(path, os.X_OK)]
+    if not found:
+        raise FileNotFoundError(f"{name} is not in {BUILD}: build first")
+    return found[0]
+
+
+def has_program(name):
+    try:
+        return bool(program(name))
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, timeout=10, what="the condition"):
+    """Returns the first true value of condition (); fails after the time-out."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {timeout} s")
+        time.sleep(0.01)
+
+
+class Process:
+    """One running program; standard output and error go to LOG."""
+
+    def __init__(self, argv, log, *, cwd=None, env=None, preexec=None):
+        self.argv = [str(arg) for arg in argv]
+        self.log_path = pathlib.Path(log)
+        self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
+        with open(self.log_path, "ab") as out:
+            self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd,
+                                          env={**os.environ, **(env or {})}, preexec_fn=preexec)
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    def log(self):
+        """What this run of the program has written so far."""
+        with open(self.log_path, "rb") as log:
+            log.seek(self.log_start)
+            return log.read().decode("utf-8", "replace")
+
+    def is_running(self):
+        return self.popen.poll() is None
+
+    def fail(self, what):
+        raise AssertionError(f"{self.argv[0]}: {what}; its output:\n{self.log()[-8000:]}")
+
+    def wait_for(self, condition, timeout=15, what="ready"):
+        def check():
+            if not self.is_running():
+                self.fail(f"ended with {self.popen.returncode} before it was {what}")
+            return condition()
+        try:
+            return wait_until(check, timeout, what)
+        except TimeoutError as error:
+            self.fail(str(error))
+
+    def first_json(self, timeout=15):
+        """The JSON object on the first line a program prints."""
+        def read():
+            for line in self.log().splitlines(keepends=True):
+                if line.startswith("{") and line.endswith("\n"):
+                    return json.loads(line)
+            return None
+        return self.wait_for(read, timeout, "printing its address")
+
+    def terminate(self, timeout=20):
+        """SIGTERM, and its exit status."""
+        self.popen.send_signal(signal.SIGTERM)
+        try:
+            return self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self.fail(f"still there {timeout} s after SIGTERM")
+
+    def kill(self):
+        self.popen.kill()
+        self.popen.wait()
