@@ -4,25 +4,10 @@
 #pragma once
 
 #include "host-server/store/store.h"
+#include "host-server/wire/scram.h"
 
 #define ACCOUNT_MIN_PASSWORD 8
 #define ACCOUNT_MAX_PASSWORD 1023
-
-typedef enum
-{
-  SCRAM_SHA_1,
-  SCRAM_SHA_256,
-  N_SCRAM_HASHES,
-} ScramHash;
-
-/* RFC 5802 §3: what the server keeps of a password. */
-typedef struct
-{
-  guint8 salt[16];
-  guint32 iterations;
-  guint8 stored_key[32]; /* 20 bytes used with SHA-1 */
-  guint8 server_key[32];
-} ScramVerifier;
 
 typedef struct
 {

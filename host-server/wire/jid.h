@@ -28,5 +28,9 @@ const char *jid_get_local (const Jid *jid); /* NULL: the address of a domain */
 const char *jid_get_domain (const Jid *jid);
 const char *jid_get_resource (const Jid *jid); /* NULL: a bare address */
 
+/* The same escaped for an attribute value in either quote. */
+const char *jid_peek_full_xml (const Jid *jid, gsize *length);
+const char *jid_peek_bare_xml (const Jid *jid, gsize *length);
+
 gboolean jid_equal (const Jid *a, const Jid *b);
 gboolean jid_equal_bare (const Jid *a, const Jid *b);
