@@ -153,6 +153,50 @@ db_migrate (Db *db, const char *const *steps, gsize n_steps, GError **error)
   return TRUE;
 }
 
+gboolean
+db_migrate_family (Db *db, const char *family, const char *const *steps, gsize n_steps, GError **error)
+{
+  if (!db_run (db, error,
+               "CREATE TABLE IF NOT EXISTS schema_family (name TEXT PRIMARY KEY, version BIGINT NOT NULL)", ""))
+    return FALSE;
+  gint64 version = 0;
+  {
+    g_autoptr (DbQuery) query = db_query (db, "SELECT version FROM schema_family WHERE name = ?", "s", family);
+    GError *local = NULL;
+    if (db_next (query, &local))
+      version = db_get_int (query, 0);
+    if (local != NULL)
+      {
+        g_propagate_error (error, local);
+        return FALSE;
+      }
+  }
+  if (version > (gint64) n_steps)
+    {
+      g_set_error (error, DB_ERROR, DB_ERROR_NEWER,
+                   "'%s' was written by a newer version (%s schema %" G_GINT64_FORMAT ", known %zu)", db->path,
+                   family, version, n_steps);
+      return FALSE;
+    }
+  for (gsize i = (gsize) version; i < n_steps; i++)
+    {
+      if (!db_begin (db, error))
+        return FALSE;
+      if (!execute (db, steps[i], error)
+          || !db_run (db, error,
+                      "INSERT INTO schema_family (name, version) VALUES (?, ?)"
+                      " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+                      "si", family, (gint64) i + 1)
+          || !db_commit (db, error))
+        {
+          db_rollback (db);
+          g_prefix_error (error, "%s migration %zu: ", family, i + 1);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
 static int
 take_statement (Db *db, const char *sql, sqlite3_stmt **statement)
 {
@@ -347,6 +391,12 @@ db_rollback (Db *db)
   /* SQLite has already rolled back by itself after some failures (a full disk among them). */
   if (!sqlite3_get_autocommit (db->handle))
     db_run (db, NULL, "ROLLBACK", "");
+}
+
+gboolean
+db_is_in_transaction (Db *db)
+{
+  return !sqlite3_get_autocommit (db->handle);
 }
 
 gboolean

@@ -38,6 +38,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Db, db_close)
 /* Brings the schema from its recorded version to @n_steps: each step is SQL text (several statements), run in
  * a transaction of its own together with the new version number. A file of a later version is refused. */
 gboolean db_migrate (Db *db, const char *const *steps, gsize n_steps, GError **error);
+/* The same for one of several families of tables in a file, each numbered by itself in the table
+ * schema_family. A file holds either families or the one list of db_migrate(). */
+gboolean db_migrate_family (Db *db, const char *family, const char *const *steps, gsize n_steps, GError **error);
 
 /* Runs a statement to its end. @types has a letter for each parameter:
  *   s  const char * (NULL: SQL NULL)      i  gint64 (cast it!)
@@ -66,6 +69,8 @@ char *db_dup_text (DbQuery *query, int column);
 gboolean db_begin (Db *db, GError **error);
 gboolean db_commit (Db *db, GError **error);
 void db_rollback (Db *db);
+/* FALSE also after SQLite ended the transaction by itself, as it does on some failures (a full disk). */
+gboolean db_is_in_transaction (Db *db);
 gboolean db_savepoint (Db *db, GError **error);
 gboolean db_release (Db *db, GError **error);
 void db_undo_savepoint (Db *db);
