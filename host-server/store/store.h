@@ -29,7 +29,8 @@ typedef void (*StoreDone) (gpointer data, const GError *error);
 /* Opens or creates both files in @folder, migrates them, and starts the threads; results come on the
  * thread-default context of the caller. @key_file: see store_seal(); NULL: @folder/store.key. */
 Store *store_open (const char *folder, const char *key_file, GError **error);
-/* Finishes what was queued, calls every done function, closes. */
+/* Finishes what was queued, calls every done function (which may queue more, and then that is finished too),
+ * closes. */
 void store_close (Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Store, store_close)
 
@@ -37,6 +38,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Store, store_close)
 void store_write (Store *store, StoreFile file, StoreWork work, StoreDone done, gpointer data);
 /* Runs a longer read on the reader thread, on a snapshot of its own. */
 void store_read (Store *store, StoreFile file, StoreWork work, StoreDone done, gpointer data);
+/* Runs what blocks but reads no database (key derivation) on a worker thread; @done comes as for a write, and
+ * never with an error. */
+typedef void (*StoreCompute) (gpointer data);
+void store_compute (Store *store, StoreCompute compute, StoreDone done, gpointer data);
 /* The main thread's own reader, for reads that are indexed and limited. It sees what is committed. */
 Db *store_peek_reader (Store *store, StoreFile file);
 /* Writes that are queued or running, for backpressure and the status page. */
@@ -44,8 +49,9 @@ guint store_get_backlog (Store *store, StoreFile file);
 /* Whether the last commit of that file failed (full disk, damage): readiness, and 503 to callbacks. */
 gboolean store_is_healthy (Store *store, StoreFile file);
 
-/* Copies both files, market.db first, into one new folder or archive at @path, while the server runs; @done
- * comes on the main context. */
+/* Copies both files, market.db first, into the new folder @path (mode 0700), while the server runs; @done comes
+ * on the main context. The folder appears whole or not at all. The key file goes along only from its default
+ * place; one that [store] key_file put elsewhere is the operator's to keep. */
 void store_backup (Store *store, const char *path, StoreDone done, gpointer data);
 
 /* Seals small values (serials, secrets) with AES-256-GCM under the key file of `[store] key_file` (made with mode
