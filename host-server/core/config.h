@@ -14,6 +14,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
  * programming error. Texts live as long as the Config; NULL where the key has no default and is not set. */
 const char *config_get_text (const Config *config, const char *group, const char *key);
 gint64 config_get_int (const Config *config, const char *group, const char *key);
+/* Whether a key without a default was given. */
+gboolean config_is_set (const Config *config, const char *group, const char *key);
 gboolean config_get_bool (const Config *config, const char *group, const char *key);
 /* Seconds, which may be written as fractions, in microseconds. */
 gint64 config_get_seconds_us (const Config *config, const char *group, const char *key);
