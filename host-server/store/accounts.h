@@ -8,6 +8,8 @@
 
 #define ACCOUNT_MIN_PASSWORD 8
 #define ACCOUNT_MAX_PASSWORD 1023
+/* PBKDF2 rounds of new verifiers. Each account keeps the number its own were made with. */
+#define ACCOUNT_ITERATIONS 10000
 
 typedef struct
 {
@@ -36,8 +38,19 @@ gboolean accounts_find (Store *store, const char *local, Account *account);
 void accounts_create (Store *store, const char *local, const Secret *password, AccountsDone done, gpointer data);
 void accounts_set_password (Store *store, const char *local, const Secret *password, AccountsDone done,
                             gpointer data);
-/* Removes the account; what it owned elsewhere is removed by jobs (hooks of the rooms). */
+/* Removes the account, and writes in the same commit a note for each room that keeps things of its own for
+ * accounts ("im", "market"), so that a crash before their hooks ran leaves nothing behind. */
 void accounts_remove (Store *store, const char *local, AccountsDone done, gpointer data);
+
+typedef void (*AccountsFunc) (const char *uuid, const char *local, gint64 created_us, gpointer data);
+/* At most @limit accounts in the order of their names, behind the name @after (NULL: from the first). */
+gboolean accounts_list (Db *db, const char *after, guint limit, AccountsFunc func, gpointer data, GError **error);
+
+/* The removed accounts that @room has not finished with; it asks at start and then goes on as its hook does.
+ * @created_us is 0. */
+gboolean account_removals_list (Db *db, const char *room, AccountsFunc func, gpointer data, GError **error);
+/* Inside a write on STORE_MARKET: @room has removed what it kept for @uuid. */
+gboolean account_removal_finish (Db *db, const char *room, const char *uuid, GError **error);
 
 /* Derives one verifier (blocking: PBKDF2 of @iterations rounds). FALSE if SASLprep refuses @password. */
 gboolean scram_verifier_derive (ScramHash hash, const Secret *password, const guint8 salt[16], guint32 iterations,

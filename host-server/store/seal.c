@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -171,4 +172,18 @@ seal_open (const Secret *key, const char *label, const void *sealed, gsize lengt
   secret_wipe (plain, n_plain + 1);
   g_free (plain);
   return secret;
+}
+
+Secret *
+seal_derive (const Secret *key, const char *label)
+{
+  guint8 bytes[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  if (HMAC (EVP_sha256 (), secret_peek_bytes (key, NULL), N_KEY, (const guint8 *)label, strlen (label), bytes,
+            &length)
+      == NULL)
+    g_error ("deriving a key failed");
+  Secret *derived = secret_new (bytes, length);
+  secret_wipe (bytes, sizeof bytes);
+  return derived;
 }

@@ -12,3 +12,5 @@ Secret *seal_load_key (const char *path, gboolean may_create, GError **error);
 GBytes *seal_close (const Secret *key, const char *label, const Secret *plain);
 /* NULL if it was not sealed so. */
 Secret *seal_open (const Secret *key, const char *label, const void *sealed, gsize length);
+/* HMAC-SHA-256 of @label under @key: 32 bytes. */
+Secret *seal_derive (const Secret *key, const char *label);

@@ -353,3 +353,9 @@ store_unseal (Store *store, const char *label, const void *sealed, gsize length)
 {
   return seal_open (store->key, label, sealed, length);
 }
+
+Secret *
+store_derive_key (Store *store, const char *label)
+{
+  return seal_derive (store->key, label);
+}

@@ -60,3 +60,5 @@ void store_backup (Store *store, const char *path, StoreDone done, gpointer data
 GBytes *store_seal (Store *store, const char *label, const Secret *plain);
 /* NULL if it was not sealed with this key and label. */
 Secret *store_unseal (Store *store, const char *label, const void *sealed, gsize length);
+/* 32 bytes that follow from the key file and @label (HMAC-SHA-256), the same after every start. */
+Secret *store_derive_key (Store *store, const char *label);

@@ -268,6 +268,23 @@ test_store_the_key_file_is_private_and_belongs_to_its_database (void)
 }
 
 static void
+test_store_derives_the_same_key_after_every_start (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("stoa-store-XXXXXX", NULL);
+  Store *store = store_open (folder, NULL, NULL);
+  g_autoptr (Secret) first = store_derive_key (store, "salt");
+  g_autoptr (Secret) other = store_derive_key (store, "sald");
+  store_close (store);
+  store = store_open (folder, NULL, NULL);
+  g_autoptr (Secret) again = store_derive_key (store, "salt");
+  store_close (store);
+  g_assert_cmpuint (secret_get_length (first), ==, 32);
+  g_assert_true (secret_equal (first, again));
+  g_assert_false (secret_equal (first, other));
+  remove_tree (folder);
+}
+
+static void
 test_store_refuses_a_file_that_is_no_database (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("stoa-store-XXXXXX", NULL);
@@ -538,6 +555,8 @@ main (int argc, char **argv)
   g_test_add_func ("/store/close-calls-every-done-once", test_store_close_calls_every_done_once);
   g_test_add_func ("/store/the-key-file-is-private-and-belongs-to-its-database",
                    test_store_the_key_file_is_private_and_belongs_to_its_database);
+  g_test_add_func ("/store/derives-the-same-key-after-every-start",
+                   test_store_derives_the_same_key_after_every_start);
   g_test_add_func ("/store/refuses-a-file-that-is-no-database",
                    test_store_refuses_a_file_that_is_no_database);
   g_test_add_func ("/store/refuses-tables-of-a-later-version", test_store_refuses_tables_of_a_later_version);
