@@ -114,6 +114,7 @@ static const Key keys[] = {
   { "limits", "unacked_stanzas", LIMIT, "2000", 0, 1000000 },
   { "limits", "pending_requests", LIMIT, "64", 1, 10000 },
   { "limits", "resume_s", KEY_SECONDS, KEY_RELOADS, "300", 0, WEEK },
+  { "limits", "open_orders_per_user", LIMIT, "20", 0, 1000000 },
   { "limits", "handshake_s", KEY_SECONDS, KEY_RELOADS, "30", 0, 3600 },
   { "limits", "idle_s", KEY_SECONDS, KEY_RELOADS, "1200", 0, WEEK },
   { "limits", "login_attempts", LIMIT, "5", 0, 1000 },

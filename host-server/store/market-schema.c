@@ -1,4 +1,208 @@
 #include "host-server/store/schema.h"
 
-/* Catalog, orders, payments, serials, pools. */
-const SchemaFamily market_schema = { "market", STORE_MARKET, NULL, 0 };
+/* Catalog, orders, payments, serials, pools. Times are microseconds of wall time; states are the words of
+ * money.md, so that a person with a database shell can read them. What must be unique for ever (ledger,
+ * issued serials, requests) is never deleted. */
+
+static const char *const steps[] = {
+  /* Keys that are made once and never rotated: of pairwise names, keygen seeds, serial digests. */
+  "CREATE TABLE market_key (name TEXT PRIMARY KEY, sealed BLOB NOT NULL);"
+
+  "CREATE TABLE vendor (id TEXT PRIMARY KEY, created_us BIGINT NOT NULL);"
+
+  /* The ring of a peer: 'vendor:acme', 'billing:main'. not_after_us 0: for ever. */
+  "CREATE TABLE webhook_secret ("
+  "  id TEXT PRIMARY KEY,"
+  "  peer TEXT NOT NULL,"
+  "  sealed BLOB NOT NULL,"
+  "  not_before_us BIGINT NOT NULL,"
+  "  not_after_us BIGINT NOT NULL,"
+  "  last_used_us BIGINT NOT NULL);"
+  "CREATE INDEX webhook_secret_peer ON webhook_secret (peer, not_before_us);"
+
+  "CREATE TABLE plugin ("
+  "  id TEXT PRIMARY KEY,"
+  "  vendor TEXT NOT NULL REFERENCES vendor (id),"
+  "  name TEXT NOT NULL,"
+  "  version TEXT NOT NULL,"
+  "  summary TEXT NOT NULL,"
+  "  price_minor BIGINT NOT NULL,"
+  "  currency TEXT NOT NULL,"
+  "  term TEXT NOT NULL,"     /* ISO 8601; '' for ever */
+  "  billing TEXT NOT NULL,"  /* a [billing NAME]; '': the first one */
+  "  source TEXT NOT NULL,"   /* keygen | plugin-server | pool */
+  "  fallback TEXT NOT NULL," /* another source, or '' */
+  "  module TEXT NOT NULL,"
+  "  base TEXT NOT NULL,"
+  "  package TEXT NOT NULL,"
+  "  is_retired BIGINT NOT NULL,"
+  "  fault TEXT," /* a configuration fault of its source: no new sales */
+  "  created_us BIGINT NOT NULL,"
+  "  changed_us BIGINT NOT NULL);"
+
+  "CREATE TABLE pool_key ("
+  "  id INTEGER PRIMARY KEY,"
+  "  plugin TEXT NOT NULL REFERENCES plugin (id),"
+  "  digest BLOB NOT NULL,"
+  "  sealed BLOB NOT NULL,"
+  "  state TEXT NOT NULL," /* free | delivered | burned */
+  "  line TEXT,"
+  "  generation BIGINT,"
+  "  UNIQUE (plugin, digest));"
+  "CREATE INDEX pool_key_free ON pool_key (plugin, id) WHERE state = 'free'",
+
+  /* version: every UPDATE carries WHERE version = ?. payment is the axis as derived from the ledger, kept for
+   * lists; the ledger is the truth. */
+  "CREATE TABLE purchase ("
+  "  id TEXT PRIMARY KEY,"
+  "  version BIGINT NOT NULL,"
+  "  account TEXT NOT NULL,"
+  "  user TEXT NOT NULL,"
+  "  provider TEXT NOT NULL," /* '' for a free one */
+  "  phase TEXT NOT NULL,"
+  "  payment TEXT NOT NULL,"
+  "  price_minor BIGINT NOT NULL,"
+  "  currency TEXT NOT NULL,"
+  "  checkout TEXT,"
+  "  checkout_try BIGINT NOT NULL,"
+  "  charge_url TEXT,"
+  "  expires_us BIGINT NOT NULL,"
+  "  is_decline_wanted BIGINT NOT NULL,"
+  "  is_declined_by_user BIGINT NOT NULL,"
+  "  paid_us BIGINT NOT NULL,"
+  "  poll_us BIGINT," /* when the provider is asked next; NULL: not at all */
+  "  polls BIGINT NOT NULL,"
+  "  reason TEXT NOT NULL,"
+  "  created_us BIGINT NOT NULL,"
+  "  changed_us BIGINT NOT NULL);"
+  "CREATE INDEX purchase_account ON purchase (account, id);"
+  "CREATE INDEX purchase_poll ON purchase (poll_us) WHERE poll_us IS NOT NULL;"
+  "CREATE INDEX purchase_unsettled ON purchase (changed_us)"
+  "  WHERE phase IN ('created', 'paid', 'issuing', 'refund-due', 'refunding', 'review');"
+
+  "CREATE TABLE purchase_line ("
+  "  id TEXT PRIMARY KEY,"
+  "  purchase TEXT NOT NULL REFERENCES purchase (id),"
+  "  account TEXT NOT NULL,"
+  "  plugin TEXT NOT NULL REFERENCES plugin (id),"
+  "  term TEXT NOT NULL,"
+  "  price_minor BIGINT NOT NULL,"
+  "  is_renewal BIGINT NOT NULL,"
+  "  is_open BIGINT NOT NULL);"
+  "CREATE INDEX purchase_line_purchase ON purchase_line (purchase);"
+  "CREATE UNIQUE INDEX purchase_line_open ON purchase_line (account, plugin) WHERE is_open = 1;"
+
+  /* The client's request ids, aliases among them. */
+  "CREATE TABLE purchase_request ("
+  "  account TEXT NOT NULL,"
+  "  request TEXT NOT NULL,"
+  "  purchase TEXT NOT NULL REFERENCES purchase (id),"
+  "  PRIMARY KEY (account, request));"
+  "CREATE INDEX purchase_request_purchase ON purchase_request (purchase)",
+
+  /* Append-only. payment: what a refund or dispute belongs to. */
+  "CREATE TABLE ledger ("
+  "  seq INTEGER PRIMARY KEY,"
+  "  provider TEXT NOT NULL,"
+  "  id TEXT NOT NULL,"
+  "  kind TEXT NOT NULL," /* payment | refund | dispute | dispute-won | dispute-lost */
+  "  purchase TEXT NOT NULL REFERENCES purchase (id),"
+  "  payment TEXT NOT NULL,"
+  "  amount_minor BIGINT NOT NULL,"
+  "  source TEXT NOT NULL," /* callback | poll | refund */
+  "  recorded_us BIGINT NOT NULL,"
+  "  UNIQUE (provider, id, kind));"
+  "CREATE INDEX ledger_purchase ON ledger (purchase);"
+
+  "CREATE TABLE refund ("
+  "  id TEXT PRIMARY KEY," /* the idempotency key */
+  "  version BIGINT NOT NULL,"
+  "  purchase TEXT NOT NULL REFERENCES purchase (id),"
+  "  payment TEXT NOT NULL,"
+  "  amount_minor BIGINT NOT NULL,"
+  "  reason TEXT NOT NULL,"
+  "  state TEXT NOT NULL," /* due | sent | confirmed | rejected */
+  "  provider_refund TEXT,"
+  "  created_us BIGINT NOT NULL,"
+  "  changed_us BIGINT NOT NULL);"
+  "CREATE INDEX refund_purchase ON refund (purchase);"
+
+  "CREATE TABLE inbox ("
+  "  provider TEXT NOT NULL,"
+  "  webhook_id TEXT NOT NULL,"
+  "  digest BLOB NOT NULL,"
+  "  outcome TEXT NOT NULL,"
+  "  body BLOB NOT NULL,"
+  "  received_us BIGINT NOT NULL,"
+  "  PRIMARY KEY (provider, webhook_id));"
+  "CREATE INDEX inbox_received ON inbox (received_us);"
+
+  /* Deliveries and polled payments that could not be applied. retry_us NULL: only a person can help. */
+  "CREATE TABLE unmatched ("
+  "  id TEXT PRIMARY KEY,"
+  "  provider TEXT NOT NULL,"
+  "  webhook_id TEXT NOT NULL,"
+  "  state TEXT NOT NULL," /* waiting | review | matched */
+  "  reason TEXT NOT NULL,"
+  "  body BLOB NOT NULL,"
+  "  attempt BIGINT NOT NULL,"
+  "  retry_us BIGINT,"
+  "  is_alarmed BIGINT NOT NULL,"
+  "  first_seen_us BIGINT NOT NULL,"
+  "  UNIQUE (provider, webhook_id));"
+  "CREATE INDEX unmatched_retry ON unmatched (retry_us) WHERE retry_us IS NOT NULL",
+
+  "CREATE TABLE entitlement ("
+  "  account TEXT NOT NULL,"
+  "  plugin TEXT NOT NULL REFERENCES plugin (id),"
+  "  state TEXT NOT NULL," /* active | suspended | expired | revoked */
+  "  line TEXT NOT NULL,"
+  "  generation BIGINT NOT NULL,"
+  "  sealed BLOB NOT NULL,"
+  "  expires_us BIGINT NOT NULL," /* 0: for ever */
+  "  epoch BIGINT NOT NULL,"
+  "  ver BIGINT NOT NULL,"
+  "  PRIMARY KEY (account, plugin));"
+  "CREATE INDEX entitlement_ver ON entitlement (account, ver);"
+  "CREATE INDEX entitlement_expiry ON entitlement (expires_us) WHERE state = 'active' AND expires_us > 0;"
+  "CREATE TABLE entitlement_version (account TEXT PRIMARY KEY, ver BIGINT NOT NULL);"
+
+  /* The issue axis of a line: one serial per (line, generation), for ever. */
+  "CREATE TABLE generation ("
+  "  line TEXT NOT NULL REFERENCES purchase_line (id),"
+  "  generation BIGINT NOT NULL,"
+  "  version BIGINT NOT NULL,"
+  "  state TEXT NOT NULL,"
+  "  source TEXT NOT NULL,"
+  "  is_fallback BIGINT NOT NULL,"
+  "  counter BIGINT NOT NULL,"
+  "  paid_us BIGINT NOT NULL,"
+  "  deadline_us BIGINT NOT NULL,"
+  "  sealed BLOB,"
+  "  expires_us BIGINT NOT NULL,"
+  "  reason TEXT NOT NULL,"
+  "  PRIMARY KEY (line, generation));"
+  "CREATE TABLE issued_serial ("
+  "  plugin TEXT NOT NULL,"
+  "  digest BLOB NOT NULL,"
+  "  account TEXT NOT NULL,"
+  "  line TEXT NOT NULL,"
+  "  generation BIGINT NOT NULL,"
+  "  PRIMARY KEY (plugin, digest))",
+
+  /* owner and lease_until_us: who runs it until when; fence rises with every claim. */
+  "CREATE TABLE job ("
+  "  id INTEGER PRIMARY KEY,"
+  "  kind TEXT NOT NULL,"
+  "  key TEXT NOT NULL UNIQUE,"
+  "  subject TEXT NOT NULL," /* the id of what it works on */
+  "  attempt BIGINT NOT NULL,"
+  "  not_before_us BIGINT NOT NULL,"
+  "  owner TEXT NOT NULL,"
+  "  lease_until_us BIGINT NOT NULL,"
+  "  fence BIGINT NOT NULL,"
+  "  created_us BIGINT NOT NULL);"
+  "CREATE INDEX job_due ON job (not_before_us);",
+};
+
+const SchemaFamily market_schema = { "market", STORE_MARKET, steps, G_N_ELEMENTS (steps) };
