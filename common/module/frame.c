@@ -24,6 +24,29 @@ static const FrameRow rows[] = {
     "log", "us", NULL },
 
   { FRAME_OP_HELLO, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, 0, FRAME_EVENT, "hello", "", NULL },
+
+  /* what for, the descriptor's file name, its text, user, jid or "", domain, serial or "", locale, expiry. The
+     answer: FRAME_LOADED_ bits */
+  { FRAME_OP_LOAD_PLUGIN, FRAME_FROM_HOST, FRAME_PHASE_START | FRAME_PHASE_LOAD, 0, FRAME_ASK, "load-plugin",
+    "usbsssssx", "u" },
+  /* phase. The answer: DescriptorClass, the expiry it reported or 0, its words or ours */
+  { FRAME_OP_PHASE, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_ASK, "phase", "u", "uxs" },
+  /* name, input. The answer: DescriptorClass, text */
+  { FRAME_OP_COMMAND, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_ASK, "command", "ss", "us" },
+  { FRAME_OP_TIMER, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "timer", "u", NULL },
+  /* the timer's number, milliseconds */
+  { FRAME_OP_SET_TIMER, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "set-timer", "ux", NULL },
+  /* name, help */
+  { FRAME_OP_ADD_COMMAND, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "add-command", "ss", NULL },
+  /* title, text */
+  { FRAME_OP_NOTIFY, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "notify", "ss", NULL },
+  /* host name, AF_INET, AF_INET6 or 0. The answer: addresses of 4 or 16 bytes */
+  { FRAME_OP_RESOLVE, FRAME_FROM_RUNNER, FRAME_PHASE_LOAD | FRAME_PHASE_SERVE, FRAME_GRANT_CONNECT, FRAME_ASK,
+    "resolve", "su", "(b)" },
+  /* key. The answer: whether it is there, the value */
+  { FRAME_OP_STORE_GET, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_ASK, "store-get", "s", "ub" },
+  /* key, whether to keep or forget it, the value */
+  { FRAME_OP_STORE_PUT, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_ASK, "store-put", "sub", "" },
 };
 
 const FrameRow *

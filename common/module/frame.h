@@ -95,9 +95,29 @@ typedef enum
   /* a call's own channel */
   FRAME_OP_HELLO = 48, /* runner: the process that runs the call; the kernel attests its id */
 
-  /* client plugins: from 64; rows are in the table of frame.c */
-  FRAME_OP_CLIENT = 64,
+  /* client plugins, legacy and native */
+  FRAME_OP_LOAD_PLUGIN = 64, /* host: load a client's plugin */
+  FRAME_OP_PHASE,            /* host: run init, check, start or stop (DescriptorPhase) */
+  FRAME_OP_COMMAND,          /* host: run a command */
+  FRAME_OP_TIMER,            /* host: the time set with FRAME_OP_SET_TIMER has come */
+  FRAME_OP_SET_TIMER,        /* runner: call me in so many milliseconds; < 0: no longer */
+  FRAME_OP_ADD_COMMAND,      /* runner: a native plugin has this command */
+  FRAME_OP_NOTIFY,           /* runner: show this to the user */
+  FRAME_OP_RESOLVE,          /* runner: the addresses of a host it may connect to */
+  FRAME_OP_STORE_GET,        /* runner: a stored value */
+  FRAME_OP_STORE_PUT,        /* runner: keep or forget a value */
 } FrameOp;
+
+/* What FRAME_OP_LOAD_PLUGIN is for, and what its answer says. */
+enum
+{
+  FRAME_LOAD_TO_VERIFY = 0, /* look up every symbol, call none */
+  FRAME_LOAD_TO_RUN = 1,
+};
+enum
+{
+  FRAME_LOADED_NEEDS_SERIAL = 1,
+};
 
 /* A row of the table. A shape is a string of letters: u = uint32, x = int64, s = text (UTF-8 is not promised,
  * there is no NUL inside), b = bytes; "(…)" at the end: any number of repetitions. */

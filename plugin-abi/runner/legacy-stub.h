@@ -1,0 +1,18 @@
+/* The old host that a legacy object imports symbols from, made on the spot.
+ *
+ * An object that calls `host_log` leaves the name open for its host to define. We define it by a small shared
+ * object, written to a memory file and loaded before the vendor's with RTLD_GLOBAL: for each name a jump
+ * through a table, which is then filled with ffi closures. So nothing of the vendor's object is patched, and
+ * it does not matter whether it binds lazily, at once (-z now), from a constructor, or takes the symbol's
+ * address. One process runs one plugin, so the names reach nobody else. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Before confinement: the memory file, which cannot be made later. -1 with errno. */
+int legacy_stub_open (void);
+
+/* Writes a stub that defines the @n functions @names to @fd, loads and closes it. Returns its table of @n
+ * addresses, to be filled; NULL with *@reason. */
+void **legacy_stub_load (int fd, const char *const *names, size_t n, const char **reason);
