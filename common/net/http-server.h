@@ -76,8 +76,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpServer, http_server_free)
 /* The address it really listens on, "127.0.0.1:41234" or "[::]:443". */
 const char *http_server_peek_address (const HttpServer *server);
 guint16 http_server_get_port (const HttpServer *server);
-/* Whether "host:port" names a loopback address (or localhost). */
-gboolean http_address_is_loopback (const char *address);
 /* Reads the certificate files again, for connections from now on. FALSE: the old ones stay. */
 gboolean http_server_reload (HttpServer *server, GError **error);
 
