@@ -75,6 +75,13 @@ Stanza *stanza_copy (const Stanza *stanza);
 void stanza_free (Stanza *stanza);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Stanza, stanza_free)
 
+/* Makes a Stanza of an element as the reader gives it; it leans on the element and on @scratch. @to and @from are
+ * the prepared addresses (lent; the caller looks at the attributes), @stream_lang may be NULL. FALSE if it is no
+ * stanza of this kind: the type is none of the kind's, or an IQ's type or id is missing (bad-request). */
+typedef struct XmlElement XmlElement;
+gboolean stanza_read (const XmlElement *element, StanzaKind kind, const Jid *to, const Jid *from,
+                      const char *stream_lang, GString *scratch, Stanza *stanza);
+
 /* How a stanza is written again. Zeroed, it changes nothing. */
 typedef struct
 {
@@ -120,6 +127,9 @@ typedef enum
   STANZA_ERROR_UNDEFINED_CONDITION,
   STANZA_ERROR_UNEXPECTED_REQUEST,
 } StanzaError;
+
+/* The condition's element name. */
+const char *stanza_error_to_text (StanzaError error);
 
 /* The error reply to @stanza (its sender, id and kind), from the address it was sent to, with the type that
  * RFC 6120 §8.3.3 gives the condition. @text (may be NULL) is plain text for people; @application (may be NULL)
