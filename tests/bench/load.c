@@ -52,6 +52,7 @@ static const GOptionEntry entries[]
 typedef struct
 {
   bool is_counting;
+  bool is_over; /* what is still in flight is awaited, and nothing more sent */
   guint64 count, full_handshakes, resumed_handshakes;
   int64_t begin_ns, end_ns;
   double server_cpu_s, own_cpu_s;
@@ -100,7 +101,12 @@ answer_data (Bench *bench, Client *client, const char *data, size_t size)
   Measurement *measurement = bench->mode;
   unsigned count = counter_feed (&client->counter, data, size);
   stop_on_error (client, data, size);
-  if (count == 0)
+  if (count > (unsigned)options.window)
+    {
+      fprintf (stderr, "load: client %u got more than was sent\n", client->index);
+      exit (1);
+    }
+  if (count == 0 || measurement->is_over)
     return;
   Client *sender = client->peer ? client->peer : client;
   if (options.window == 1)
@@ -132,7 +138,8 @@ prepare_messages (Bench *bench)
       g_autofree char *text
           = g_strdup_printf ("<message to='%s' type='chat' id='m'><body>%s</body></message>",
                              bench->is_raw ? raw_jid : client->peer->login.jid, body);
-      set_request (client, text, "</message>");
+      /* A message that was stored comes with a delay stamp behind its body, and is none of ours. */
+      set_request (client, text, "</body></message>");
     }
   bench->on_data = answer_data;
   for (unsigned i = 0; i < bench->n_clients; i += 2)
@@ -386,5 +393,8 @@ main (int argc, char **argv)
       return 1;
     }
   report (&measurement);
+  measurement.is_over = true;
+  if (!is_login)
+    run_for (&bench, 0.3);
   return 0;
 }

@@ -37,8 +37,8 @@ password_hash = "{hash}"
 storage = "internal"
 {tuning}
 log = {{ info = "{folder}/prosody.log"; error = "{folder}/prosody.err" }}
+certificates = "{folder}"
 VirtualHost "{domain}"
-  ssl = {{ certificate = "{certificate}", key = "{private_key}" }}
 """
 
 # With more active users than the cache's default of 64, every message looks for block lists on disk; and the
@@ -126,8 +126,7 @@ class Peer:
 
     def fill(self, text, **more):
         return text.format(folder=self.folder, domain=DOMAIN, port=self.ports["none"],
-                           direct_port=self.ports["direct"], certificate=self.certificate.certificate,
-                           private_key=self.certificate.private_key, **more)
+                           direct_port=self.ports["direct"], **more)
 
     def stop(self):
         self.process.terminate()

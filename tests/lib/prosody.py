@@ -27,8 +27,8 @@ storage = "internal"
 network_settings = {{ nagle = false }}
 smacks_hibernation_time = 5
 log = {{ info = "{folder}/prosody.log" }}
+certificates = "{folder}"
 VirtualHost "{domain}"
-  ssl = {{ certificate = "{certificate}", key = "{private_key}" }}
 """
 
 
@@ -53,8 +53,7 @@ class Prosody:
         port, direct_port = free_ports(2)
         self.address, self.direct_tls = ("127.0.0.1", port), ("127.0.0.1", direct_port)
         (self.folder / "prosody.cfg.lua").write_text(CONFIGURATION.format(
-            folder=self.folder, port=port, direct_port=direct_port, domain=domain,
-            certificate=self.certificate.certificate, private_key=self.certificate.private_key))
+            folder=self.folder, port=port, direct_port=direct_port, domain=domain))
         self.process = None
 
     @staticmethod
