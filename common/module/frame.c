@@ -3,27 +3,29 @@
 
 /* Every frame there is. A row that is not here does not cross. */
 static const FrameRow rows[] = {
-  /* START: kind, profile, uid, memory, data bytes, cpu s, deadline ms, calls at once, may connect, object,
-   * data folder, readable paths. The answer: process id. */
+  /* START: kind, profile, user, memory, data bytes, cpu s, deadline ms, calls at once, may connect, object,
+   * data folder, readable paths. The answer: process id, with a descriptor of the process. */
   { FRAME_OP_START, FRAME_FROM_HOST, FRAME_PHASE_CONTROL, 0, FRAME_ASK, "start", "suuxxuuuuss(s)", "u" },
-  /* call id of START, how it ended (LaunchEndKind), exit status or signal */
+  /* call id of START, whether a signal ended it, the signal or exit status */
   { FRAME_OP_ENDED, FRAME_FROM_SUPERVISOR, FRAME_PHASE_CONTROL, 0, FRAME_EVENT, "ended", "uuu", NULL },
-  { FRAME_OP_STRIKE, FRAME_FROM_SUPERVISOR, FRAME_PHASE_CONTROL, 0, FRAME_EVENT, "strike", "us", NULL },
+  /* call id of START, whether the runner itself was killed for it, what it was */
+  { FRAME_OP_STRIKE, FRAME_FROM_SUPERVISOR, FRAME_PHASE_CONTROL, 0, FRAME_EVENT, "strike", "uus", NULL },
 
   /* Landlock ABI of the kernel */
   { FRAME_OP_READY, FRAME_FROM_RUNNER, FRAME_PHASE_START, 0, FRAME_EVENT, "ready", "u", NULL },
   { FRAME_OP_FAILED, FRAME_FROM_RUNNER, FRAME_PHASE_START, 0, FRAME_EVENT, "failed", "s", NULL },
-  { FRAME_OP_LOAD_MODULE, FRAME_FROM_HOST, FRAME_PHASE_START, 0, FRAME_ASK, "load-module", "", "" },
-  /* user, plugin, term, line, generation, counter, seed, now. The answer comes on the call's channel: serial,
-     expires */
-  { FRAME_OP_CALL_KEYGEN, FRAME_FROM_HOST, FRAME_PHASE_SERVE | FRAME_PHASE_CALL, 0, FRAME_ASK, "call-keygen",
-    "ssssuubx", "sx" },
-  /* call id, signal or 0, exit status */
-  { FRAME_OP_CALL_ENDED, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "call-ended", "uuu", NULL },
   { FRAME_OP_LOG, FRAME_FROM_RUNNER, FRAME_PHASE_LOAD | FRAME_PHASE_SERVE | FRAME_PHASE_CALL, 0, FRAME_EVENT,
     "log", "us", NULL },
 
+  { FRAME_OP_LOAD_MODULE, FRAME_FROM_HOST, FRAME_PHASE_LOAD, 0, FRAME_ASK, "load-module", "", "" },
+  /* a number for CALL_ENDED */
+  { FRAME_OP_FORK, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "fork", "u", NULL },
+  /* that number, the signal or 0, the exit status */
+  { FRAME_OP_CALL_ENDED, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "call-ended", "uuu", NULL },
+
   { FRAME_OP_HELLO, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, 0, FRAME_EVENT, "hello", "", NULL },
+  /* user, plugin, term, line, generation, counter, seed, now; HostResult, serial, expires */
+  { FRAME_OP_CALL_KEYGEN, FRAME_FROM_HOST, FRAME_PHASE_CALL, 0, FRAME_ASK, "call-keygen", "ssssuubx", "usx" },
 
   /* what for, the descriptor's file name, its text, user, jid or "", domain, serial or "", locale, expiry. The
      answer: FRAME_LOADED_ bits */

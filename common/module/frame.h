@@ -60,7 +60,7 @@ typedef enum
 {
   FRAME_PHASE_CONTROL = 1,
   FRAME_PHASE_START = 2, /* confined; nothing of the vendor is loaded */
-  FRAME_PHASE_LOAD = 4,  /* the load request is open: constructors and init run */
+  FRAME_PHASE_LOAD = 4,  /* from the load request to its answer: constructors and init run */
   FRAME_PHASE_SERVE = 8,
   FRAME_PHASE_CALL = 16,
 } FramePhase;
@@ -82,18 +82,20 @@ typedef enum
   FRAME_OP_ENDED,  /* supervisor: a runner ended */
   FRAME_OP_STRIKE, /* supervisor: something a runner left behind, or that crossed a limit, was killed */
 
-  /* a runner's channel */
-  FRAME_OP_READY = 16,  /* runner: confined; carries the notification listener if it may connect */
-  FRAME_OP_FAILED,      /* runner: could not confine itself, and ends */
-  FRAME_OP_LOAD_MODULE, /* host: load a server module */
-  FRAME_OP_CALL_KEYGEN, /* host: fork and make a serial; carries the call's own channel, where the answer goes
-                         */
-  FRAME_OP_CALL_ENDED,  /* runner: a call's process ended other than by its answer; a hint, believed by nobody
-                         */
-  FRAME_OP_LOG,         /* runner: a line for the log */
+  /* every runner's channel */
+  FRAME_OP_READY = 16, /* runner: confined; carries the notification listener if it may connect */
+  FRAME_OP_FAILED,     /* runner: could not confine itself, and ends */
+  FRAME_OP_LOG,        /* runner: a line for the log; also on a call's own channel */
 
-  /* a call's own channel */
-  FRAME_OP_HELLO = 48, /* runner: the process that runs the call; the kernel attests its id */
+  /* a server module's channel */
+  FRAME_OP_LOAD_MODULE = 32, /* host: load the object */
+  FRAME_OP_FORK, /* host: make a process for a call; carries the runner's end of the call's own channel */
+  FRAME_OP_CALL_ENDED, /* runner: a call's process ended other than by its answer; a hint nobody relies on */
+
+  /* a call's own channel; the module's process learns what is asked here, so that nothing of one call is ever
+   * in the memory of the next */
+  FRAME_OP_HELLO = 48,  /* runner: the process that runs the call; the kernel attests its id */
+  FRAME_OP_CALL_KEYGEN, /* host: make a serial */
 
   /* client plugins, legacy and native */
   FRAME_OP_LOAD_PLUGIN = 64, /* host: load a client's plugin */
