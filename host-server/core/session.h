@@ -26,6 +26,17 @@ void session_send_xml (Session *session, const char *xml, gsize length);
 /* Ends the session with a stream error (RFC 6120 §4.9.3), which is the condition's element name. */
 void session_end (Session *session, const char *stream_error, const char *text);
 
+/* Calls @func once all that was queued before this call has been acknowledged (stream management) or written to
+ * the socket (without it): @was_delivered; or FALSE once the session has ended for good before that. */
+typedef void (*SessionDelivered) (Session *session, gboolean was_delivered, gpointer data);
+void session_when_delivered (Session *session, SessionDelivered func, gpointer data);
+
+/* Holds the session back while what it sent is not committed: until the release, acknowledgements do not go past the
+ * stanza that is being processed now, its next request to a service waits, and with many holds open nothing more is
+ * read. Messages to others keep flowing. Every hold is released once, also after the session ended. */
+guint64 session_hold (Session *session);
+void session_release (Session *session, guint64 hold);
+
 /* Presence as the session last announced it; kept by im/presence and read by delivery. */
 gboolean session_is_available (const Session *session);
 gint8 session_get_priority (const Session *session);

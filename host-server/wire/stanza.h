@@ -90,6 +90,7 @@ typedef struct
   gboolean bare_from;  /* RFC 6121 §3.1.2: subscription presence comes from the bare address */
   gboolean with_xmlns; /* writes xmlns='jabber:client': there is no stream around it (storage, forwarding) */
   const char *append;  /* XML put behind the payload (a delay stamp); NULL: none */
+  gboolean is_kept;    /* the room keeps a copy: undelivered, it does not come to the undelivered hooks */
 } StanzaRoot;
 
 /* Appends @stanza to @out under its new root. */
