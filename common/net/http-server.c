@@ -13,7 +13,7 @@
 #include "common/net/http-private.h"
 
 #include "common/base/log.h"
-#include "common/net/address.h"
+#include "common/net/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -263,7 +263,7 @@ begin (HttpServer *server, HttpExchange *exchange, struct MHD_Connection *connec
 {
   exchange->state = HTTP_EXCHANGE_BODY;
   exchange->method = g_strdup (method);
-  exchange->peer = address_dup_peer (
+  exchange->peer = listen_dup_peer (
       MHD_get_connection_info (connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
   find_route (server, exchange);
 
@@ -318,7 +318,7 @@ take_slot (guint *n_taken, guint n_most)
 static gboolean
 take_slots (HttpServer *server, HttpRouteEntry *entry)
 {
-  if (!take_slot (&server->n_pending, server->limits.max_pending))
+  if (!take_slot (&server->n_pending, __atomic_load_n (&server->limits.max_pending, __ATOMIC_RELAXED)))
     return FALSE;
   if (take_slot (&entry->n_pending, entry->route.max_pending > 0 ? entry->route.max_pending : G_MAXUINT / 2))
     return TRUE;
@@ -543,14 +543,14 @@ HttpServer *
 http_server_start (const HttpServerOptions *options, HttpRoutes *routes, GMainContext *context,
                    GError **error)
 {
-  if (options->certificate == NULL && !address_is_loopback (options->listen))
+  if (options->certificate == NULL && !listen_is_loopback (options->listen))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                    "cannot listen on '%s': plain HTTP is for loopback addresses, others need a certificate",
                    options->listen);
       return NULL;
     }
-  int fd = address_listen (options->listen, error);
+  int fd = listen_open (options->listen, error);
   if (fd < 0)
     return NULL;
 
@@ -574,7 +574,7 @@ http_server_start (const HttpServerOptions *options, HttpRoutes *routes, GMainCo
   g_source_set_callback (server->reaper, on_reap, server, NULL);
   g_source_attach (server->reaper, server->context);
 
-  server->address = address_dup_bound (fd, &server->port);
+  server->address = listen_dup_address (fd, &server->port);
   server->daemon = start_daemon (server, fd, error);
   if (server->daemon != NULL)
     return server;
@@ -640,15 +640,16 @@ http_server_free (HttpServer *server)
 }
 
 gboolean
-http_server_reload (HttpServer *server, GError **error)
+http_server_reload (HttpServer *server, const HttpServerLimits *limits, GError **error)
 {
-  if (server->certificate == NULL)
-    return TRUE;
+  HttpServerLimits old = server->limits;
+  set_limits (server, limits);
   const union MHD_DaemonInfo *info = MHD_get_daemon_info (server->daemon, MHD_DAEMON_INFO_LISTEN_FD);
   int fd = fcntl (info->listen_fd, F_DUPFD_CLOEXEC, 0);
   struct MHD_Daemon *daemon = fd >= 0 ? start_daemon (server, fd, error) : NULL;
   if (daemon == NULL)
     {
+      server->limits = old;
       if (fd >= 0)
         close (fd);
       else

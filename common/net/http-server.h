@@ -76,8 +76,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpServer, http_server_free)
 /* The address it really listens on, "127.0.0.1:41234" or "[::]:443". */
 const char *http_server_peek_address (const HttpServer *server);
 guint16 http_server_get_port (const HttpServer *server);
-/* Reads the certificate files again, for connections from now on. FALSE: the old ones stay. */
-gboolean http_server_reload (HttpServer *server, GError **error);
+/* Reads the certificate files again and takes @limits, for connections from now on; those there are go on as they were.
+ * FALSE with @error: nothing has changed. */
+gboolean http_server_reload (HttpServer *server, const HttpServerLimits *limits, GError **error);
 
 /* The request. Strings live as long as the exchange. */
 const char *http_exchange_get_method (const HttpExchange *exchange);

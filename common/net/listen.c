@@ -1,4 +1,4 @@
-#include "common/net/address.h"
+#include "common/net/listen.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 gboolean
-address_split (const char *address, char **host, char **port)
+listen_split (const char *address, char **host, char **port)
 {
   const char *colon = strrchr (address, ':');
   if (colon == NULL || colon[1] == '\0' || strspn (colon + 1, "0123456789") != strlen (colon + 1))
@@ -25,10 +25,10 @@ address_split (const char *address, char **host, char **port)
 }
 
 gboolean
-address_is_loopback (const char *address)
+listen_is_loopback (const char *address)
 {
   g_autofree char *host = NULL, *port = NULL;
-  if (!address_split (address, &host, &port))
+  if (!listen_split (address, &host, &port))
     return FALSE;
   if (g_ascii_strcasecmp (host, "localhost") == 0)
     return TRUE;
@@ -62,10 +62,10 @@ bind_one (const struct addrinfo *where)
 }
 
 int
-address_listen (const char *address, GError **error)
+listen_open (const char *address, GError **error)
 {
   g_autofree char *host = NULL, *port = NULL;
-  if (!address_split (address, &host, &port))
+  if (!listen_split (address, &host, &port))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "'%s' is not HOST:PORT", address);
       return -1;
@@ -86,14 +86,14 @@ address_listen (const char *address, GError **error)
   if (strcmp (host, "::") == 0 && (code == EAFNOSUPPORT || code == EADDRNOTAVAIL))
     {
       g_autofree char *all = g_strconcat ("0.0.0.0:", port, NULL);
-      return address_listen (all, error);
+      return listen_open (all, error);
     }
   fail (error, address, code);
   return -1;
 }
 
 char *
-address_dup_bound (int fd, guint16 *port)
+listen_dup_address (int fd, guint16 *port)
 {
   struct sockaddr_storage bound;
   socklen_t length = sizeof bound;
@@ -107,7 +107,7 @@ address_dup_bound (int fd, guint16 *port)
 }
 
 char *
-address_dup_peer (const struct sockaddr *peer)
+listen_dup_peer (const struct sockaddr *peer)
 {
   if (peer->sa_family == AF_INET6)
     {
