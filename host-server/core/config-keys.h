@@ -117,6 +117,12 @@ static const Key keys[] = {
   { "limits", "open_orders_per_user", LIMIT, "20", 0, 1000000 },
   { "limits", "handshake_s", KEY_SECONDS, KEY_RELOADS, "30", 0, 3600 },
   { "limits", "idle_s", KEY_SECONDS, KEY_RELOADS, "1200", 0, WEEK },
+  { "limits", "http_connections", LIMIT, "512", 0, 1000000 },
+  { "limits", "http_connections_per_address", LIMIT, "64", 0, 1000000 },
+  { "limits", "http_pending", LIMIT, "256", 0, 1000000 },
+  { "limits", "http_idle_s", LIMIT, "15", 1, 3600 },
+  { "limits", "http_request_s", LIMIT, "30", 1, 3600 },
+  { "limits", "http_header_bytes", SIZE, "16K", 4096, 1 << 20 },
   { "limits", "login_attempts", LIMIT, "5", 0, 1000 },
   { "limits", "login_failures_per_minute", LIMIT, "60", 0, 1000000 },
 };

@@ -63,6 +63,13 @@ gboolean controls_start (Controls *controls, GMainContext *context, GError **err
 /* DATA/control.sock. */
 const char *controls_peek_path (const Controls *controls);
 
+/* What `status` shows: each room adds a value under a key of its own; @func returns a new reference, and must
+ * not block. */
+typedef json_t *(*ControlStatusFunc) (gpointer data);
+void controls_add_status (Controls *controls, const char *key, ControlStatusFunc func, gpointer data);
+/* All of them as one object, in the order they were added; the caller unrefs it. */
+json_t *controls_get_status (const Controls *controls);
+
 /* Arguments by the name in the table; asking for one the command does not have is a programming error.
  * They live as long as the call. */
 /* TEXT, PATH and VALUE; NULL if it was left out. UTF-8 without control characters, at most 4,096 bytes. */

@@ -1,0 +1,94 @@
+#include "host-server/admin/admin.h"
+
+#include "host-server/core/control.h"
+#include "host-server/core/http.h"
+
+#include <stdlib.h>
+
+struct Admin
+{
+  Server *server;
+  gint64 started_wall_us, started_us;
+};
+
+static void
+add_routes (json_t *status, Http *http)
+{
+  HttpRoutes *routes = http_peek_routes (http);
+  guint64 n_requests = 0, n_refused = 0, n_failed = 0;
+  for (guint i = 0; i < http_routes_get_length (routes); i++)
+    {
+      HttpRouteCount count;
+      http_routes_get (routes, i, &count);
+      n_requests += count.n_requests;
+      n_refused += count.n_answers[4];
+      n_failed += count.n_answers[5];
+    }
+  json_object_set_new (status, "http",
+                       json_pack ("{ss?sIsIsI}", "address", http_peek_address (http), "requests",
+                                  (json_int_t)n_requests, "refused", (json_int_t)n_refused, "failed",
+                                  (json_int_t)n_failed));
+}
+
+static void
+tell_status (ControlCall *call, gpointer data)
+{
+  Admin *admin = data;
+  Server *server = admin->server;
+  gboolean is_ready;
+  json_t *checks = http_get_readiness (server->http, &is_ready);
+  g_autofree char *started = clock_dup_rfc3339 (admin->started_wall_us);
+  gint64 up_us = clock_get_monotonic_us (server->clock) - admin->started_us;
+  json_t *status
+      = json_pack ("{sssssssIsbso}", "version", STOA_VERSION, "domain",
+                   config_get_text (server->config, "server", "domain"), "started", started, "uptime_s",
+                   (json_int_t)(up_us / G_USEC_PER_SEC), "ready", is_ready, "checks", checks);
+  json_t *rooms = controls_get_status (server->controls);
+  json_object_update (status, rooms);
+  json_decref (rooms);
+  add_routes (status, server->http);
+  control_call_done_with (call, status);
+}
+
+static void
+answer_health (HttpExchange *exchange, gpointer data)
+{
+  http_exchange_answer_json (exchange, 200, "{\"status\":\"ok\"}");
+}
+
+static void
+answer_readiness (HttpExchange *exchange, gpointer data)
+{
+  Admin *admin = data;
+  gboolean is_ready;
+  json_t *checks = http_get_readiness (admin->server->http, &is_ready);
+  json_t *answer = json_pack ("{sbso}", "ready", is_ready, "checks", checks);
+  char *text = json_dumps (answer, JSON_COMPACT);
+  http_exchange_answer_json (exchange, is_ready ? 200 : 503, text);
+  free (text);
+  json_decref (answer);
+}
+
+Admin *
+admin_new (Server *server)
+{
+  Admin *admin = g_new0 (Admin, 1);
+  admin->server = server;
+  admin->started_wall_us = clock_get_wall_us (server->clock);
+  admin->started_us = clock_get_monotonic_us (server->clock);
+  controls_add (server->controls,
+                &(ControlCommand){ .name = "status",
+                                   .help = "how the server is: version, checks, what each part says",
+                                   .handle = tell_status,
+                                   .data = admin });
+  http_add (server->http, &(HttpRoute){ .method = "GET", .pattern = "/healthz", .handle = answer_health });
+  http_add (server->http,
+            &(HttpRoute){ .method = "GET", .pattern = "/readyz", .handle = answer_readiness, .data = admin });
+  return admin;
+}
+
+void
+admin_free (Admin *admin)
+{
+  g_free (admin);
+}

@@ -1,0 +1,514 @@
+/* hostctl: administration from the command line (protocol.md section 11).
+ *
+ * It knows no command by itself. The server greets with the table of its commands; the words of the command
+ * line are read by that table, files are read here, and a secret comes from the first line of standard input.
+ */
+#include "host-server/admin/hostctl-print.h"
+
+#include "common/base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define EXIT_REFUSED       1
+#define EXIT_USAGE         2
+#define EXIT_NO_CONNECTION 3
+#define MAX_FILE           (16 * 1024 * 1024)
+#define MAX_SECRET         4096
+
+static const char usage[]
+    = "usage: hostctl --config FILE [--json] COMMAND [ARGUMENT...]\n"
+      "       hostctl --config FILE help [COMMAND]\n"
+      "exit codes: 0 done, 1 refused or not found, 2 usage, 3 no connection to the server\n";
+
+typedef struct
+{
+  const char *config;
+  gboolean is_json;
+  GPtrArray *words; /* what is not ours, in order */
+  guint n_words;    /* of them before a "--": after it nothing is an option */
+} CommandLine;
+
+G_GNUC_PRINTF (2, 3)
+static int
+fail (int code, const char *format, ...)
+{
+  va_list list;
+  va_start (list, format);
+  g_autofree char *text = g_strdup_vprintf (format, list);
+  va_end (list);
+  fprintf (stderr, "hostctl: %s\n", text);
+  return code;
+}
+
+/* --- the connection
+ * ----------------------------------------------------------------------------------------- */
+
+/* The data folder, from the server's own file; the rest of that file is the server's to judge. */
+static char *
+find_data_folder (const char *path, GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error))
+    {
+      g_prefix_error (error, "cannot read '%s': ", path);
+      return NULL;
+    }
+  char *data = g_key_file_get_string (file, "server", "data", error);
+  if (data == NULL)
+    g_prefix_error (error, "'%s': ", path);
+  return data;
+}
+
+static int
+connect_to (const char *folder)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int folder_fd = -1;
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  gsize n = (gsize)g_snprintf (address.sun_path, sizeof address.sun_path, "%s/control.sock", folder);
+  if (n >= sizeof address.sun_path)
+    {
+      folder_fd = open (folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+      g_snprintf (address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control.sock", folder_fd);
+    }
+  if (connect (fd, (struct sockaddr *)&address, sizeof address) != 0)
+    {
+      int code = errno;
+      close (fd);
+      fd = -1;
+      errno = code;
+    }
+  if (folder_fd >= 0)
+    close (folder_fd);
+  return fd;
+}
+
+/* The next line as JSON; NULL if the connection ended or says no JSON. */
+static json_t *
+read_line (FILE *stream)
+{
+  char *line = NULL;
+  size_t size = 0;
+  ssize_t length = getline (&line, &size, stream);
+  json_t *object = length > 0 ? json_loadb (line, (size_t)length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+  if (line != NULL)
+    secret_wipe (line, size);
+  free (line);
+  return object;
+}
+
+static gboolean
+write_line (int fd, const json_t *object)
+{
+  char *text = json_dumps (object, JSON_COMPACT);
+  gsize length = strlen (text), done = 0;
+  text[length++] = '\n'; /* in the place of its NUL */
+  while (done < length)
+    {
+      ssize_t n = send (fd, text + done, length - done, MSG_NOSIGNAL);
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
+        break;
+      done += (gsize)n;
+    }
+  secret_wipe (text, length);
+  free (text);
+  return done == length;
+}
+
+/* --- help
+ * --------------------------------------------------------------------------------------------------- */
+
+static char *
+dup_synopsis (const json_t *command)
+{
+  GString *text = g_string_new (json_string_value (json_object_get (command, "name")));
+  size_t i;
+  json_t *argument;
+  json_array_foreach (json_object_get (command, "arguments"), i, argument)
+  {
+    const char *name = json_string_value (json_object_get (argument, "name"));
+    const char *kind = json_string_value (json_object_get (argument, "kind"));
+    const char *value = g_strcmp0 (kind, "value") == 0 ? " VALUE" : "";
+    gboolean is_optional = json_is_true (json_object_get (argument, "optional"));
+    g_string_append_printf (text, is_optional ? " [%s%s]" : " %s%s", name, value);
+  }
+  return g_string_free (text, FALSE);
+}
+
+static void
+print_help (const json_t *command, int width)
+{
+  g_autofree char *synopsis = dup_synopsis (command);
+  const char *secret = json_string_value (json_object_get (command, "secret"));
+  printf ("  %-*s  %s", width, synopsis, json_string_value (json_object_get (command, "help")));
+  if (secret != NULL)
+    printf (" (%s: first line of standard input)", secret);
+  putchar ('\n');
+}
+
+static int
+help (const json_t *commands, const CommandLine *line)
+{
+  g_autoptr (GString) wanted = g_string_new (NULL);
+  for (guint i = 1; i < line->words->len; i++)
+    g_string_append_printf (wanted, "%s%s", i > 1 ? " " : "", (char *)line->words->pdata[i]);
+  int width = 0, n_shown = 0;
+  size_t i;
+  json_t *command;
+  for (int pass = 0; pass < 2; pass++)
+    json_array_foreach (commands, i, command)
+    {
+      if (!g_str_has_prefix (json_string_value (json_object_get (command, "name")), wanted->str))
+        continue;
+      g_autofree char *synopsis = dup_synopsis (command);
+      if (pass == 0)
+        {
+          int n = (int)strlen (synopsis);
+          width = n <= 44 ? MAX (width, n) : width;
+          n_shown++;
+        }
+      else
+        print_help (command, width);
+    }
+  return n_shown > 0 ? EXIT_SUCCESS : fail (EXIT_REFUSED, "no command '%s'", wanted->str);
+}
+
+/* --- the command
+ * -------------------------------------------------------------------------------------------- */
+
+static const json_t *
+find_command (const json_t *commands, const char *first, const char *second)
+{
+  g_autofree char *both = second != NULL ? g_strconcat (first, " ", second, NULL) : NULL;
+  const json_t *found = NULL;
+  size_t i;
+  json_t *command;
+  json_array_foreach (commands, i, command)
+  {
+    const char *name = json_string_value (json_object_get (command, "name"));
+    if (g_strcmp0 (name, both) == 0)
+      return command;
+    if (g_strcmp0 (name, first) == 0)
+      found = command;
+  }
+  return found;
+}
+
+static json_t *
+find_option (const json_t *command, const char *word, gsize length)
+{
+  size_t i;
+  json_t *argument;
+  json_array_foreach (json_object_get (command, "arguments"), i, argument)
+  {
+    const char *name = json_string_value (json_object_get (argument, "name"));
+    if (strlen (name) == length && strncmp (name, word, length) == 0)
+      return argument;
+  }
+  return NULL;
+}
+
+/* The @index-th argument that is a word in its place. */
+static json_t *
+find_positional (const json_t *command, guint index)
+{
+  size_t i;
+  json_t *argument;
+  json_array_foreach (json_object_get (command, "arguments"), i, argument)
+  {
+    if (json_string_value (json_object_get (argument, "name"))[0] != '-' && index-- == 0)
+      return argument;
+  }
+  return NULL;
+}
+
+static json_t *
+load_file (const char *path, const char *absolute)
+{
+  g_autofree char *bytes = NULL;
+  gsize length;
+  g_autoptr (GError) error = NULL;
+  if (!g_file_get_contents (path, &bytes, &length, &error))
+    {
+      fail (EXIT_REFUSED, "cannot read '%s': %s", path, error->message);
+      return NULL;
+    }
+  if (length > MAX_FILE)
+    {
+      fail (EXIT_REFUSED, "'%s' is larger than 16 MiB", path);
+      return NULL;
+    }
+  g_autofree char *content = g_base64_encode ((const guchar *)bytes, length);
+  json_t *file = json_pack ("{ssss}", "path", absolute, "content", content);
+  secret_wipe (bytes, length);
+  secret_wipe (content, strlen (content));
+  if (file == NULL)
+    fail (EXIT_REFUSED, "the name of '%s' is not UTF-8", path);
+  return file;
+}
+
+/* What goes to the server for @word; NULL after saying why not. */
+static json_t *
+read_word (const json_t *argument, const char *word)
+{
+  const char *kind = json_string_value (json_object_get (argument, "kind"));
+  json_t *value = NULL;
+  g_autofree char *absolute = g_canonicalize_filename (word, NULL);
+  if (strcmp (kind, "file") == 0)
+    return load_file (word, absolute);
+  value = json_string (strcmp (kind, "path") == 0 ? absolute : word);
+  if (value == NULL)
+    fail (EXIT_USAGE, "'%s' is not UTF-8", word);
+  return value;
+}
+
+/* Reads an option at @words[*at] and what belongs to it. */
+static int
+take_option (json_t *arguments, const json_t *command, const CommandLine *line, guint *at)
+{
+  const char *word = line->words->pdata[*at];
+  gsize length = strcspn (word, "=");
+  const json_t *argument = find_option (command, word, length);
+  if (argument == NULL)
+    return fail (EXIT_USAGE, "%s has no option '%s'", json_string_value (json_object_get (command, "name")),
+                 word);
+  const char *name = json_string_value (json_object_get (argument, "name"));
+  json_t *value = json_true ();
+  if (strcmp (json_string_value (json_object_get (argument, "kind")), "value") == 0)
+    {
+      if (word[length] == '\0' && *at + 1 >= line->words->len)
+        return fail (EXIT_USAGE, "%s needs a value", name);
+      value = read_word (argument, word[length] == '=' ? word + length + 1 : line->words->pdata[++*at]);
+    }
+  else if (word[length] == '=')
+    return fail (EXIT_USAGE, "%s takes no value", name);
+  if (value == NULL)
+    return EXIT_USAGE;
+  json_object_set_new (arguments, name, value);
+  return EXIT_SUCCESS;
+}
+
+static int
+missing (const json_t *command)
+{
+  g_autofree char *synopsis = dup_synopsis (command);
+  return fail (EXIT_USAGE, "usage: hostctl --config FILE %s", synopsis);
+}
+
+static int
+read_arguments (json_t *arguments, const json_t *command, const CommandLine *line, guint at)
+{
+  guint index = 0;
+  for (; at < line->words->len; at++)
+    {
+      const char *word = line->words->pdata[at];
+      if (at < line->n_words && word[0] == '-' && word[1] == '-')
+        {
+          int code = take_option (arguments, command, line, &at);
+          if (code != EXIT_SUCCESS)
+            return code;
+          continue;
+        }
+      const json_t *argument = find_positional (command, index++);
+      if (argument == NULL)
+        return missing (command);
+      json_t *value = read_word (argument, word);
+      if (value == NULL)
+        return strcmp (json_string_value (json_object_get (argument, "kind")), "file") == 0 ? EXIT_REFUSED
+                                                                                            : EXIT_USAGE;
+      json_object_set_new (arguments, json_string_value (json_object_get (argument, "name")), value);
+    }
+  const json_t *next = find_positional (command, index);
+  return next == NULL || json_is_true (json_object_get (next, "optional")) ? EXIT_SUCCESS : missing (command);
+}
+
+/* The first line of standard input; from a terminal without echo. NULL if there is none. */
+static Secret *
+read_secret (const char *what)
+{
+  gboolean is_terminal = isatty (STDIN_FILENO) == 1;
+  struct termios shown, hidden;
+  if (is_terminal && tcgetattr (STDIN_FILENO, &shown) == 0)
+    {
+      hidden = shown;
+      hidden.c_lflag &= (tcflag_t)~ECHO;
+      hidden.c_lflag |= ECHONL;
+      tcsetattr (STDIN_FILENO, TCSAFLUSH, &hidden);
+      fprintf (stderr, "%s: ", what);
+    }
+  char bytes[MAX_SECRET + 2];
+  gsize length = 0;
+  gboolean is_whole = FALSE;
+  while (!is_whole && length < sizeof bytes)
+    {
+      ssize_t n = read (STDIN_FILENO, bytes + length, 1);
+      if (n <= 0)
+        break;
+      is_whole = bytes[length] == '\n';
+      length += is_whole ? 0 : 1;
+    }
+  if (is_terminal)
+    tcsetattr (STDIN_FILENO, TCSAFLUSH, &shown);
+  if (length > 0 && bytes[length - 1] == '\r')
+    length--;
+  Secret *secret = length > 0 && length <= MAX_SECRET ? secret_new (bytes, length) : NULL;
+  secret_wipe (bytes, sizeof bytes);
+  return secret;
+}
+
+static int
+print_answer (FILE *stream, gboolean is_list, gboolean is_json)
+{
+  json_t *rows = json_array ();
+  json_t *line = NULL;
+  int code = -1;
+  while (code < 0 && (line = read_line (stream)) != NULL)
+    {
+      json_t *row = json_object_get (line, "row");
+      const char *refused = json_string_value (json_object_get (line, "refused"));
+      const char *misused = json_string_value (json_object_get (line, "usage"));
+      if (row != NULL && is_json)
+        {
+          char *text = json_dumps (row, JSON_COMPACT);
+          puts (text);
+          free (text);
+        }
+      if (row != NULL)
+        json_array_append (rows, row);
+      else if (refused != NULL)
+        code = fail (EXIT_REFUSED, "%s", refused);
+      else if (misused != NULL)
+        code = fail (EXIT_USAGE, "%s", misused);
+      else
+        code = EXIT_SUCCESS;
+      json_decref (line);
+    }
+  if (code == EXIT_SUCCESS && is_json && !is_list && json_array_size (rows) == 0)
+    puts ("{}");
+  if (code == EXIT_SUCCESS && !is_json && is_list)
+    hostctl_print_list (stdout, rows);
+  if (code == EXIT_SUCCESS && !is_json && !is_list && json_array_size (rows) > 0)
+    hostctl_print_object (stdout, json_array_get (rows, 0));
+  json_decref (rows);
+  return code >= 0
+             ? code
+             : fail (EXIT_NO_CONNECTION, "the server went away; whether the command was done is not known");
+}
+
+static int
+run (int fd, FILE *stream, const json_t *commands, const CommandLine *line)
+{
+  const char *first = line->words->pdata[0];
+  const char *second = line->words->len > 1 ? line->words->pdata[1] : NULL;
+  const json_t *command = find_command (commands, first, second);
+  if (command == NULL)
+    return fail (EXIT_USAGE, "no command '%s%s%s'; hostctl --config FILE help lists them", first,
+                 second != NULL ? " " : "", second != NULL ? second : "");
+  const char *name = json_string_value (json_object_get (command, "name"));
+  const char *wanted = json_string_value (json_object_get (command, "secret"));
+
+  json_t *arguments = json_object ();
+  int code = read_arguments (arguments, command, line, strchr (name, ' ') != NULL ? 2 : 1);
+  g_autoptr (Secret) secret = code == EXIT_SUCCESS && wanted != NULL ? read_secret (wanted) : NULL;
+  if (code == EXIT_SUCCESS && wanted != NULL && secret == NULL)
+    code = fail (EXIT_USAGE, "the first line of standard input must be the %s", wanted);
+  json_t *request = json_pack ("{ssso}", "command", name, "arguments", arguments);
+  if (secret != NULL && json_object_set_new (request, "secret", json_string (secret_peek_text (secret))) != 0)
+    code = fail (EXIT_USAGE, "the %s is not UTF-8", wanted);
+  if (code == EXIT_SUCCESS && !write_line (fd, request))
+    code = fail (EXIT_NO_CONNECTION, "the server went away");
+  json_decref (request);
+  return code == EXIT_SUCCESS
+             ? print_answer (stream, json_is_true (json_object_get (command, "list")), line->is_json)
+             : code;
+}
+
+static int
+talk (const CommandLine *line)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = find_data_folder (line->config, &error);
+  if (folder == NULL)
+    return fail (EXIT_USAGE, "%s", error->message);
+  int fd = connect_to (folder);
+  if (fd < 0)
+    return fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
+  FILE *stream = fdopen (fd, "r");
+  json_t *greeting = read_line (stream);
+  const json_t *commands = json_object_get (greeting, "commands");
+  int code;
+  if (!json_is_array (commands))
+    code = fail (EXIT_NO_CONNECTION, "the server on '%s' does not talk to this user", folder);
+  else if (strcmp (line->words->pdata[0], "help") == 0)
+    code = help (commands, line);
+  else
+    code = run (fd, stream, commands, line);
+  json_decref (greeting);
+  fclose (stream);
+  return code;
+}
+
+/* --json and --config may stand anywhere before "--". */
+static void
+read_command_line (int argc, char **argv, CommandLine *line)
+{
+  for (int i = 1; i < argc; i++)
+    {
+      if (strcmp (argv[i], "--json") == 0)
+        line->is_json = TRUE;
+      else if (strcmp (argv[i], "--config") == 0 && i + 1 < argc)
+        line->config = argv[++i];
+      else if (g_str_has_prefix (argv[i], "--config="))
+        line->config = argv[i] + strlen ("--config=");
+      else if (strcmp (argv[i], "--") == 0)
+        {
+          line->n_words = line->words->len;
+          while (++i < argc)
+            g_ptr_array_add (line->words, argv[i]);
+          return;
+        }
+      else
+        g_ptr_array_add (line->words, argv[i]);
+    }
+  line->n_words = line->words->len;
+}
+
+int
+main (int argc, char **argv)
+{
+  setlocale (LC_ALL, "");
+  if (argc == 2 && (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0))
+    {
+      fputs (usage, stdout);
+      return EXIT_SUCCESS;
+    }
+  if (argc == 2 && strcmp (argv[1], "--version") == 0)
+    {
+      puts ("hostctl " STOA_VERSION);
+      return EXIT_SUCCESS;
+    }
+  g_autoptr (GPtrArray) words = g_ptr_array_new ();
+  CommandLine line = { .words = words };
+  read_command_line (argc, argv, &line);
+  if (line.config == NULL || words->len == 0 || ((char *)words->pdata[0])[0] == '-')
+    {
+      fputs (usage, stderr);
+      return EXIT_USAGE;
+    }
+  int code = talk (&line);
+  if (fflush (stdout) != 0 || ferror (stdout))
+    return fail (EXIT_REFUSED, "cannot write the answer: %s", g_strerror (errno));
+  return code;
+}
