@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/base/text.h"
+#include "common/protocol/tree.h"
 #include "host-client/core/mailbox.h"
 
 /* Events that wait for the owner; above it the socket is not read. */
@@ -468,7 +468,7 @@ static void
 on_request (Attempt *attempt, xmpp_stanza_t *iq)
 {
   gboolean is_get = strcmp (xmpp_stanza_get_type (iq), "get") == 0;
-  xmpp_stanza_t *element = stanza_first_element (iq);
+  xmpp_stanza_t *element = tree_first (iq);
   if (element == NULL || xmpp_stanza_get_id (iq) == NULL)
     {
       refuse (attempt, iq, "modify", "bad-request");
@@ -507,7 +507,7 @@ on_reply (Attempt *attempt, xmpp_stanza_t *iq)
   ConnectionReply *reply = g_new0 (ConnectionReply, 1);
   reply->id = g_strdup (id);
   reply->from = g_strdup (xmpp_stanza_get_from (iq));
-  xmpp_stanza_t *element = stanza_first_element (iq);
+  xmpp_stanza_t *element = tree_first (iq);
   gboolean is_error = strcmp (xmpp_stanza_get_type (iq), "error") == 0;
   if (is_error)
     {

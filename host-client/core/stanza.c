@@ -8,15 +8,6 @@
 #define NS_DELAY  "urn:xmpp:delay"
 #define NS_ORIGIN "urn:xmpp:sid:0"
 
-xmpp_stanza_t *
-stanza_first_element (xmpp_stanza_t *stanza)
-{
-  xmpp_stanza_t *child = xmpp_stanza_get_children (stanza);
-  while (child != NULL && !xmpp_stanza_is_tag (child))
-    child = xmpp_stanza_get_next (child);
-  return child;
-}
-
 gboolean
 stanza_is (xmpp_stanza_t *element, const char *ns, const char *name)
 {

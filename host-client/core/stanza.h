@@ -69,8 +69,6 @@ char *presence_write (const char *to, const char *type);
 /* @payload is XML text, NULL for an empty IQ; @to NULL: the account itself. */
 char *iq_write (const char *type, const char *to, const char *id, const char *payload);
 
-/* The first child element; NULL: none. */
-xmpp_stanza_t *stanza_first_element (xmpp_stanza_t *stanza);
 /* Whether @element is {@ns}@name. */
 gboolean stanza_is (xmpp_stanza_t *element, const char *ns, const char *name);
 /* The text of @stanza's child @name, NULL if there is none; g_free() it. */

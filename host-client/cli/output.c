@@ -1,0 +1,102 @@
+#include "host-client/cli/output.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void
+output_json (json_t *take_object)
+{
+  char *text = json_dumps (take_object, JSON_COMPACT);
+  if (text != NULL)
+    {
+      fputs (text, stdout);
+      putchar ('\n');
+      fflush (stdout);
+    }
+  free (text);
+  json_decref (take_object);
+}
+
+static gboolean
+is_hidden (gunichar c)
+{
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || (c >= 0x200e && c <= 0x200f)
+         || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+char *
+output_dup_clean (const char *text, gboolean keeps_lines)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *out = g_string_sized_new (strlen (valid));
+  for (const char *p = valid; *p != '\0'; p = g_utf8_next_char (p))
+    {
+      gunichar c = g_utf8_get_char (p);
+      if (!is_hidden (c) || (keeps_lines && (c == '\n' || c == '\t')))
+        g_string_append_unichar (out, c);
+      else if (c == '\n' || c == '\t')
+        g_string_append_c (out, ' ');
+      else
+        g_string_append_printf (out, "\\u%04x", c);
+    }
+  return g_string_free (out, FALSE);
+}
+
+void
+output_line (const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_autofree char *clean = output_dup_clean (text, TRUE);
+  puts (clean);
+  fflush (stdout);
+}
+
+void
+output_error (const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_autofree char *clean = output_dup_clean (text, TRUE);
+  fprintf (stderr, "host-client: %s\n", clean);
+}
+
+char *
+output_dup_masked (const char *serial)
+{
+  glong length = g_utf8_strlen (serial, -1);
+  if (length < 12)
+    return g_strdup ("••••");
+  g_autofree char *head = g_utf8_substring (serial, 0, 4);
+  return g_strdup_printf ("%s…(%ld characters)", head, length);
+}
+
+char *
+output_dup_price (gint64 minor, const char *currency)
+{
+  static const char *const whole[] = { "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW",
+                                       "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF", NULL };
+  static const char *const thousandth[] = { "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND", NULL };
+  if (minor == 0)
+    return g_strdup ("free");
+  const char *code = currency != NULL ? currency : "";
+  if (g_strv_contains (whole, code))
+    return g_strdup_printf ("%" G_GINT64_FORMAT " %s", minor, code);
+  gint64 unit = g_strv_contains (thousandth, code) ? 1000 : 100;
+  return g_strdup_printf ("%" G_GINT64_FORMAT ".%0*" G_GINT64_FORMAT " %s", minor / unit, unit == 1000 ? 3 : 2,
+                          minor % unit, code);
+}
+
+char *
+output_dup_url_host (const char *url)
+{
+  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_NONE, NULL);
+  if (uri == NULL || g_uri_get_host (uri) == NULL
+      || (strcmp (g_uri_get_scheme (uri), "https") != 0 && strcmp (g_uri_get_scheme (uri), "http") != 0))
+    return NULL;
+  return g_strdup (g_uri_get_host (uri));
+}

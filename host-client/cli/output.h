@@ -1,0 +1,23 @@
+/* What the program prints. Everything that comes from elsewhere may hold escape sequences that a terminal would
+ * obey: control characters are shown, never sent. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+
+/* One line of JSON on standard output, at once. Takes @object. */
+void output_json (json_t *take_object);
+/* One line of text on standard output; the arguments need not be clean. */
+void output_line (const char *format, ...) G_GNUC_PRINTF (1, 2);
+/* One line on standard error: "host-client: …". */
+void output_error (const char *format, ...) G_GNUC_PRINTF (1, 2);
+
+/* @text with control characters, and those that change the direction of writing, made visible. @keeps_lines:
+ * newlines and tabs stay. The caller frees it. */
+char *output_dup_clean (const char *text, gboolean keeps_lines);
+/* A serial to show: its first four characters, and how much is hidden. */
+char *output_dup_masked (const char *serial);
+/* "12.50 EUR" (ISO 4217 exponents). */
+char *output_dup_price (gint64 minor, const char *currency);
+/* The host part of a URL, for the user to judge; NULL if it is not an http(s) URL. */
+char *output_dup_url_host (const char *url);

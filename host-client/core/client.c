@@ -1,0 +1,81 @@
+#include "host-client/core/client.h"
+
+#include "host-client/core/jid.h"
+
+struct Client
+{
+  Db *db;
+  Session *session;
+  Roster *roster;
+  Chat *chat;
+};
+
+static const ConnectionPush pushes[] = {
+  { NS_ROSTER, "query", CONNECTION_SENDER_ACCOUNT, roster_update_read, roster_update_free },
+  { NULL },
+};
+
+Client *
+client_new (const ClientOptions *options, GError **error)
+{
+  g_autofree char *domain = jid_dup_domain (options->account);
+  g_autofree char *stored_pin = folder_dup_pin (options->folder, domain);
+  SessionOptions session = {
+    .account = options->account,
+    .password = options->password,
+    .server = options->server,
+    .pin = options->pin,
+    .stored_pin = stored_pin,
+    .retry = options->retry,
+    .clock = options->clock,
+  };
+  g_autoptr (Client) client = g_new0 (Client, 1);
+  client->db = folder_open_account (options->folder, options->account, error);
+  if (client->db == NULL)
+    return NULL;
+  client->session = session_new (&session, pushes);
+  client->roster = roster_new (client->session, client->db, error);
+  if (client->roster == NULL)
+    return NULL;
+  client->chat = chat_new (client->session, client->db, options->folder, options->is_lasting, error);
+  if (client->chat == NULL)
+    return NULL;
+  return g_steal_pointer (&client);
+}
+
+void
+client_free (Client *client)
+{
+  if (client == NULL)
+    return;
+  /* First the session: it answers what is open, and its watchers must still be there to hear it. */
+  session_free (client->session);
+  chat_free (client->chat);
+  roster_free (client->roster);
+  db_close (client->db);
+  g_free (client);
+}
+
+Session *
+client_peek_session (Client *client)
+{
+  return client->session;
+}
+
+Roster *
+client_peek_roster (Client *client)
+{
+  return client->roster;
+}
+
+Chat *
+client_peek_chat (Client *client)
+{
+  return client->chat;
+}
+
+Db *
+client_peek_db (Client *client)
+{
+  return client->db;
+}
