@@ -6,6 +6,10 @@
 
 typedef struct Hooks Hooks;
 
+Hooks *hooks_new (void);
+void hooks_free (Hooks *hooks);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Hooks, hooks_free)
+
 typedef enum
 {
   HOOK_SESSION_BOUND,   /* a resource was bound */
@@ -15,11 +19,13 @@ typedef enum
 } SessionHook;
 typedef void (*SessionHookFunc) (Session *session, gpointer data);
 void hooks_add_session (Hooks *hooks, SessionHook hook, SessionHookFunc func, gpointer data);
+void hooks_run_session (Hooks *hooks, SessionHook hook, Session *session);
 
 /* A stanza that a session could not deliver: unacknowledged when it ended for good. The stanza is as it was
  * sent to @session; im treats a message as for an offline user, and answers an IQ with an error. */
 typedef void (*UndeliveredHookFunc) (Session *session, const Stanza *stanza, gpointer data);
 void hooks_add_undelivered (Hooks *hooks, UndeliveredHookFunc func, gpointer data);
+void hooks_run_undelivered (Hooks *hooks, Session *session, const Stanza *stanza);
 
 /* An account was removed (after its commit): rooms queue the removal of what it owned. */
 typedef void (*AccountHookFunc) (const char *account_uuid, const Jid *bare, gpointer data);

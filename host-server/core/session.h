@@ -26,16 +26,23 @@ void session_send_xml (Session *session, const char *xml, gsize length);
 /* Ends the session with a stream error (RFC 6120 §4.9.3), which is the condition's element name. */
 void session_end (Session *session, const char *stream_error, const char *text);
 
-/* Calls @func once all that was queued before this call has been acknowledged (stream management) or written to
- * the socket (without it): @was_delivered; or FALSE once the session has ended for good before that. */
+/* Calls @func once all that was queued before this call has been acknowledged (stream management) or written
+ * to the socket (without it): @was_delivered; or FALSE once the session has ended for good before that. */
 typedef void (*SessionDelivered) (Session *session, gboolean was_delivered, gpointer data);
 void session_when_delivered (Session *session, SessionDelivered func, gpointer data);
 
-/* Holds the session back while what it sent is not committed: until the release, acknowledgements do not go past the
- * stanza that is being processed now, its next request to a service waits, and with many holds open nothing more is
- * read. Messages to others keep flowing. Every hold is released once, also after the session ended. */
+/* Holds the session back while what it sent is not committed: until the release, acknowledgements do not go
+ * past the stanza that is being processed now, its next request to a service waits, and with many holds open
+ * nothing more is read. Messages to others keep flowing. Every hold is released once, also after the session
+ * ended. */
 guint64 session_hold (Session *session);
 void session_release (Session *session, guint64 hold);
+
+/* Whether a room holds the session (a write of its is not committed): its next request to a service waits.
+ * services_resume() is called when nothing holds it any more. */
+gboolean session_is_held (const Session *session);
+/* Stops or goes on reading its stream, for who cannot take more from it now. */
+void session_hold_reading (Session *session, gboolean is_held);
 
 /* Presence as the session last announced it; kept by im/presence and read by delivery. */
 gboolean session_is_available (const Session *session);
@@ -47,6 +54,7 @@ typedef enum
 {
   SESSION_SLOT_PRESENCE, /* im/presence */
   SESSION_SLOT_ROSTER,   /* im/roster */
+  SESSION_SLOT_REQUESTS, /* core/service */
   N_SESSION_SLOTS,
 } SessionSlot;
 gpointer session_get_slot (const Session *session, SessionSlot slot);
