@@ -212,7 +212,7 @@ typedef struct
 void plugin_start (Plugin *plugin, const PluginLicence *licence);
 
 /* As plugin_start() with the licence it last had. After crashes the descriptor's `restart=N/Ss` (default
- * 3/60s) is the limit: FALSE, and nothing happens, if it crashed that often in that time. */
+ * 3/60s) is the limit: FALSE, and nothing happens, if it crashed more often than that in that time. */
 gboolean plugin_restart (Plugin *plugin);
 
 /* Lets the plugin say goodbye (`stop`, within its call time-out) and ends the process; reports OFF. */

@@ -1,0 +1,354 @@
+#include "host-client/core/plugin-host.h"
+
+#include "common/base/log.h"
+#include "host-client/core/plugin-process.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_FILES 256
+
+/* ---- users and folders of plugins ---- */
+
+uid_t
+plugin_host_take_uid (PluginHost *host)
+{
+  if (host->uid_base == 0)
+    return 0;
+  for (guint i = 0; i < PLUGIN_MAX_UIDS; i++)
+    if ((host->uids_in_use & G_GUINT64_CONSTANT (1) << i) == 0)
+      {
+        host->uids_in_use |= G_GUINT64_CONSTANT (1) << i;
+        return host->uid_base + i;
+      }
+  return 0;
+}
+
+void
+plugin_host_give_uid (PluginHost *host, uid_t uid)
+{
+  if (uid != 0)
+    host->uids_in_use &= ~(G_GUINT64_CONSTANT (1) << (uid - host->uid_base));
+}
+
+/* Plugins with a uid of their own pass through our folders to theirs, but do not see what else is in them. */
+static mode_t
+folder_mode (const PluginHost *host)
+{
+  return host->uid_base != 0 ? 0711 : 0700;
+}
+
+static gboolean
+make_folder (const PluginHost *host, const char *path, GError **error)
+{
+  if (g_mkdir_with_parents (path, folder_mode (host)) == 0)
+    return TRUE;
+  g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_STORAGE, "cannot make '%s': %s", path, g_strerror (errno));
+  return FALSE;
+}
+
+/* Gives what a plugin kept to the uid it has today. */
+static gboolean
+give_folder (const char *path, uid_t uid, guint depth)
+{
+  g_autoptr (GDir) dir = NULL;
+  const char *name;
+
+  if (lchown (path, uid, uid) != 0)
+    return FALSE;
+  dir = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
+  while (dir != NULL && depth < 16 && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *child = g_build_filename (path, name, NULL);
+
+      if (!give_folder (child, uid, depth + 1))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+char *
+plugin_host_make_data_folder (PluginHost *host, const char *jid, const char *plugin, uid_t uid,
+                              GError **error)
+{
+  g_autofree char *account = g_uri_escape_string (jid, "@", FALSE);
+  g_autofree char *parent = g_build_filename (host->data_folder, account, NULL);
+  g_autofree char *path = g_build_filename (parent, plugin, NULL);
+  struct stat about;
+
+  if (!make_folder (host, parent, error))
+    return NULL;
+  if (g_mkdir (path, 0700) != 0 && errno != EEXIST)
+    {
+      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_STORAGE, "cannot make '%s': %s", path,
+                   g_strerror (errno));
+      return NULL;
+    }
+  if (uid != 0 && (lstat (path, &about) != 0 || (about.st_uid != uid && !give_folder (path, uid, 0))))
+    {
+      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_STORAGE, "cannot give '%s' to the plugin: %s", path,
+                   g_strerror (errno));
+      return NULL;
+    }
+  return g_steal_pointer (&path);
+}
+
+static gboolean
+measure (const char *folder, guint64 *bytes_left, guint *files_left, guint depth)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+      struct stat about;
+
+      if (lstat (path, &about) != 0)
+        continue;
+      if (*files_left == 0 || (guint64)about.st_size > *bytes_left || depth > 16)
+        return FALSE;
+      (*files_left)--;
+      if (S_ISDIR (about.st_mode))
+        {
+          if (!measure (path, bytes_left, files_left, depth + 1))
+            return FALSE;
+        }
+      else
+        *bytes_left -= (guint64)about.st_size;
+    }
+  return TRUE;
+}
+
+gboolean
+plugin_host_is_within_quota (const char *folder, guint64 max_bytes)
+{
+  guint files = MAX_FILES;
+
+  return measure (folder, &max_bytes, &files, 0);
+}
+
+PluginStore *
+plugin_host_get_store (PluginHost *host)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (host->store == NULL)
+    {
+      host->store = plugin_store_open (host->store_path, &error);
+      if (host->store == NULL)
+        log_warning ("plugin", "cannot open the plugins' store: %s", error->message);
+    }
+  return host->store;
+}
+
+/* ---- the host ---- */
+
+PluginHost *
+plugin_host_new (const PluginHostOptions *options, GError **error)
+{
+  g_autoptr (PluginHost) host = g_new0 (PluginHost, 1);
+  g_autofree char *runner
+      = options->runner_path != NULL ? g_strdup (options->runner_path) : launch_find_runner ();
+  g_autoptr (GError) failed = NULL;
+
+  host->plugins_folder = g_build_filename (options->folder, "plugins", NULL);
+  host->data_folder = g_build_filename (options->folder, "plugin-data", NULL);
+  host->store_path = g_build_filename (options->folder, "plugin-store.db", NULL);
+  host->context = options->context != NULL ? g_main_context_ref (options->context)
+                                           : g_main_context_ref_thread_default ();
+  host->clock = options->clock;
+  host->uid_base = geteuid () == 0 ? options->uid_base : 0;
+  host->plugins = g_ptr_array_new ();
+  if (!make_folder (host, options->folder, error) || !make_folder (host, host->plugins_folder, error)
+      || !make_folder (host, host->data_folder, error))
+    return NULL;
+  if (runner == NULL)
+    {
+      g_set_error_literal (error, PLUGIN_ERROR, PLUGIN_ERROR_RUNNER, "plugin-runner is not installed");
+      return NULL;
+    }
+  host->launcher = launcher_new (runner, host->context, &failed);
+  if (host->launcher == NULL)
+    {
+      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_RUNNER, "cannot start '%s': %s", runner,
+                   failed->message);
+      return NULL;
+    }
+  return g_steal_pointer (&host);
+}
+
+void
+plugin_host_free (PluginHost *host)
+{
+  if (host == NULL)
+    return;
+  g_assert (host->plugins->len == 0);
+  g_clear_pointer (&host->launcher, launcher_free);
+  g_clear_pointer (&host->store, plugin_store_free);
+  g_ptr_array_unref (host->plugins);
+  g_main_context_unref (host->context);
+  g_free (host->plugins_folder);
+  g_free (host->data_folder);
+  g_free (host->store_path);
+  g_free (host);
+}
+
+static int
+compare_ids (gconstpointer a, gconstpointer b)
+{
+  return strcmp ((*(PluginInfo *const *)a)->id, (*(PluginInfo *const *)b)->id);
+}
+
+GPtrArray *
+plugin_host_list (PluginHost *host)
+{
+  GPtrArray *list = g_ptr_array_new_with_free_func ((GDestroyNotify)plugin_info_free);
+  g_autoptr (GDir) dir = g_dir_open (host->plugins_folder, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autoptr (GError) error = NULL;
+      PluginInfo *info = plugin_host_find (host, name, &error);
+
+      if (info != NULL)
+        g_ptr_array_add (list, info);
+      else if (!g_error_matches (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_INSTALLED))
+        log_warning ("plugin", "plugin=%s %s", name, error->message);
+    }
+  g_ptr_array_sort (list, compare_ids);
+  return list;
+}
+
+PluginInfo *
+plugin_host_find (PluginHost *host, const char *id, GError **error)
+{
+  g_autoptr (PluginPackage) package = plugin_package_find (host->plugins_folder, id, error);
+
+  return package != NULL ? plugin_info_copy (package->info) : NULL;
+}
+
+gboolean
+plugin_host_remove (PluginHost *host, const char *id, GError **error)
+{
+  for (guint i = 0; i < host->plugins->len; i++)
+    if (g_str_equal (plugin_peek_info (host->plugins->pdata[i])->id, id))
+      {
+        g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_STORAGE, "the plugin '%s' is in use", id);
+        return FALSE;
+      }
+  return plugin_package_remove (host->plugins_folder, id, error);
+}
+
+/* ---- installing ---- */
+
+typedef struct
+{
+  PluginHost *host;
+  PluginPackage *stored;
+  PluginProcess *process; /* that verifies it; NULL when it is over */
+} Installation;
+
+static void
+installation_free (gpointer data)
+{
+  Installation *installation = data;
+
+  if (installation->process != NULL)
+    plugin_process_let_go (installation->process);
+  plugin_package_unref (installation->stored);
+  g_free (installation);
+}
+
+/* Ends the installation; @error (taken) is why it failed, or NULL. */
+static void
+finish_install (GTask *task, GError *error)
+{
+  Installation *installation = g_task_get_task_data (task);
+  PluginHost *host = installation->host;
+
+  if (installation->process != NULL)
+    plugin_process_let_go (g_steal_pointer (&installation->process));
+  if (error == NULL)
+    (void)g_cancellable_set_error_if_cancelled (g_task_get_cancellable (task), &error);
+  if (error == NULL)
+    (void)plugin_package_make_current (installation->stored, host->plugins_folder, &error);
+  if (error != NULL)
+    {
+      plugin_package_discard (installation->stored, host->plugins_folder);
+      g_task_return_error (task, error);
+    }
+  else
+    g_task_return_pointer (task, plugin_info_copy (installation->stored->info),
+                           (GDestroyNotify)plugin_info_free);
+  g_object_unref (task);
+}
+
+static void
+on_verified (PluginProcess *process, FrameStatus status, const char *reason, gboolean needs_serial,
+             gpointer data)
+{
+  Installation *installation = g_task_get_task_data (data);
+  GError *error = NULL;
+
+  if (status != FRAME_STATUS_OK)
+    error = g_error_new (PLUGIN_ERROR,
+                         status == FRAME_STATUS_REFUSED ? PLUGIN_ERROR_DESCRIPTOR : PLUGIN_ERROR_SYMBOLS,
+                         "'%s' cannot be used: %s", installation->stored->info->object, reason);
+  finish_install (data, error);
+}
+
+static void
+on_verifier_ended (PluginProcess *process, PluginEnd end, const char *reason, gpointer data)
+{
+  Installation *installation = g_task_get_task_data (data);
+
+  installation->process = NULL;
+  finish_install (
+      data,
+      g_error_new (PLUGIN_ERROR, end == PLUGIN_END_REFUSED ? PLUGIN_ERROR_UNSUPPORTED : PLUGIN_ERROR_SYMBOLS,
+                   "'%s' was loaded to look at it, but %s", installation->stored->info->object, reason));
+}
+
+static const PluginProcessEvents verify_events = { .loaded = on_verified, .ended = on_verifier_ended };
+
+void
+plugin_host_install_async (PluginHost *host, const char *path, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task;
+  Installation *installation = g_new0 (Installation, 1);
+  PluginAssignment assignment = { .is_to_run = FALSE };
+  g_autoptr (PluginPackage) package = NULL;
+  GError *error = NULL;
+
+  g_main_context_push_thread_default (host->context);
+  task = g_task_new (NULL, cancellable, callback, user_data);
+  g_main_context_pop_thread_default (host->context);
+  g_task_set_task_data (task, installation, installation_free);
+  installation->host = host;
+  package = plugin_package_read (path, &error);
+  if (package != NULL)
+    installation->stored = plugin_package_store (package, host->plugins_folder, &error);
+  if (installation->stored == NULL)
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  installation->process
+      = plugin_process_start (host, installation->stored, &assignment, &verify_events, task, &error);
+  if (installation->process == NULL)
+    finish_install (task, error);
+}
+
+PluginInfo *
+plugin_host_install_finish (PluginHost *host, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, NULL), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
