@@ -2,7 +2,7 @@
 
 /* Rows carry the account's UUID, not its name: a name that is registered anew is another user. `seq` is the
  * account's own count of changes, the version of RFC 6121 §2.6: an item carries the count at which it changed
- * last, and a removed one stays as a tombstone for as long as the account asks by versions. */
+ * last, and a removed one stays as a tombstone until there are too many. */
 static const char *const roster_steps[] = {
   "CREATE TABLE roster ("
   "  account TEXT PRIMARY KEY,"
@@ -11,23 +11,27 @@ static const char *const roster_steps[] = {
   "CREATE TABLE roster_item ("
   "  account TEXT NOT NULL,"
   "  jid TEXT NOT NULL,"
+  "  kind BIGINT NOT NULL," /* RosterKind */
+  "  state BIGINT NOT NULL," /* Subscription */
+  "  is_approved BIGINT NOT NULL,"
   "  name TEXT,"
-  "  group_xml TEXT NOT NULL," /* XML, as it goes into the item */
-  "  state BIGINT NOT NULL,"   /* subscription.h */
-  "  seq BIGINT NOT NULL,"
+  "  group_xml TEXT NOT NULL,"
   "  request BLOB," /* the subscription request that waits for an answer */
+  "  seq BIGINT NOT NULL,"
   "  PRIMARY KEY (account, jid));"
   "CREATE INDEX roster_item_by_seq ON roster_item (account, seq);",
 };
 
 static const char *const offline_steps[] = {
   "CREATE TABLE offline_message ("
-  "  id BIGINT PRIMARY KEY,"
   "  account TEXT NOT NULL,"
-  "  stanza BLOB NOT NULL);"
-  "CREATE INDEX offline_message_by_account ON offline_message (account, id);"
+  "  id BIGINT NOT NULL,"
+  "  stanza BLOB NOT NULL,"
+  "  n_bytes BIGINT NOT NULL,"
+  "  PRIMARY KEY (account, id));"
   "CREATE TABLE offline_count ("
   "  account TEXT PRIMARY KEY,"
+  "  last_id BIGINT NOT NULL," /* grows for as long as the account lives */
   "  messages BIGINT NOT NULL,"
   "  bytes BIGINT NOT NULL);",
 };

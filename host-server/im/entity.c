@@ -1,0 +1,38 @@
+/* What the server says of itself: software version (XEP-0092) and time (XEP-0202). */
+#include "host-server/im/room.h"
+
+#define NS_VERSION "jabber:iq:version"
+#define NS_TIME    "urn:xmpp:time"
+
+static void
+answer_version (ServiceRequest *request, gpointer data)
+{
+  service_request_reply (request, "<query xmlns='" NS_VERSION "'><name>Stoa</name><version>" STOA_VERSION
+                                  "</version></query>");
+}
+
+static void
+answer_time (ServiceRequest *request, gpointer data)
+{
+  Im *im = data;
+  g_autofree char *utc = clock_dup_rfc3339 (clock_get_wall_us (im->server->clock));
+  g_autofree char *xml
+      = g_strdup_printf ("<time xmlns='" NS_TIME "'><tzo>+00:00</tzo><utc>%s</utc></time>", utc);
+  service_request_reply (request, xml);
+}
+
+void
+im_entity_init (Im *im)
+{
+  static const ServiceTarget targets[] = { SERVICE_DOMAIN, SERVICE_MARKET };
+  Services *services = im->server->services;
+  for (gsize i = 0; i < G_N_ELEMENTS (targets); i++)
+    {
+      services_add (services, targets[i], STANZA_TYPE_GET, "query", NS_VERSION, SERVICE_TREE_FREE,
+                    answer_version, im);
+      services_add (services, targets[i], STANZA_TYPE_GET, "time", NS_TIME, SERVICE_TREE_FREE, answer_time,
+                    im);
+      services_add_feature (services, targets[i], NS_VERSION);
+      services_add_feature (services, targets[i], NS_TIME);
+    }
+}
