@@ -73,9 +73,8 @@ typedef struct
   void (*ended) (Launch *launch, const LaunchEnd *end, gpointer data);
 } LaunchEvents;
 
-/* Starts the supervisor from @runner_path (see launch_find_runner()). Call it from a thread that lives as
- * long as the process. The launcher uses @context (NULL: the default one), which must be run by the thread
- * that uses it. */
+/* Starts the supervisor from @runner_path (see launch_find_runner()); it ends with this process, however that
+ * ends. The launcher uses @context (NULL: the default one), which must be run by the thread that uses it. */
 Launcher *launcher_new (const char *runner_path, GMainContext *context, GError **error);
 /* Ends the supervisor, and with it every runner; ended() is called for those that still ran. */
 void launcher_free (Launcher *launcher);

@@ -19,8 +19,8 @@ typedef struct
   const Clock *clock;
 } ModulesOptions;
 
-/* Never fails for what an operator can mend later: without a runner, a sandbox or users of their own every call is
- * answered MODULES_UNAVAILABLE, and modules_get_problem() says why. */
+/* Never fails for what an operator can mend later: without a runner, a sandbox or users of their own every
+ * call is answered MODULES_UNAVAILABLE, and modules_get_problem() says why. */
 Modules *modules_new (const ModulesOptions *options);
 /* Calls still open are answered MODULES_UNAVAILABLE first. */
 void modules_free (Modules *modules);
@@ -35,8 +35,8 @@ typedef enum
 {
   MODULES_STATE_ABSENT,      /* no such object in the folder, or not a name (no '/' at its start, no "..") */
   MODULES_STATE_READY,       /* it can be called; it need not have been started */
-  MODULES_STATE_QUARANTINED, /* it died or answered nonsense too often; tried again after a while, or when the file
-                              * changes */
+  MODULES_STATE_QUARANTINED, /* it died or answered nonsense too often; tried again after a while, or when the
+                              * file changes */
   MODULES_STATE_UNSUITABLE,  /* it is no module of this ABI, or does not load */
   MODULES_STATE_REFUSED,     /* no vendor code runs here: modules_get_problem() */
 } ModulesState;
@@ -47,43 +47,46 @@ const char *modules_state_name (ModulesState state);
 
 /* Calls @each for every object in the folder, for `module list`. @reason may be NULL. */
 void modules_foreach (Modules *modules,
-                      void (*each) (const char *module, ModulesState state, const char *reason, gpointer data),
+                      void (*each) (const char *module, ModulesState state, const char *reason,
+                                    gpointer data),
                       gpointer data);
 
 typedef struct
 {
   const char *module;
-  const char *user;   /* pairwise name (protocol.md §2) */
+  const char *user; /* pairwise name (protocol.md §2) */
   const char *plugin;
-  const char *term;   /* ISO 8601 duration, "" for ever */
-  const char *line;   /* order line */
+  const char *term; /* ISO 8601 duration, "" for ever */
+  const char *line; /* order line */
   guint32 generation;
-  guint32 counter;    /* raised by the caller when a serial was already taken */
-  guint8 seed[32];    /* fixed for (line, generation, counter): a re-run gives the same serial */
-  gint64 paid_at_s;   /* unix seconds of the recorded payment: what the module sees as now */
+  guint32 counter;  /* raised by the caller when a serial was already taken */
+  guint8 seed[32];  /* fixed for (line, generation, counter): a re-run gives the same serial */
+  gint64 paid_at_s; /* unix seconds of the recorded payment: what the module sees as now */
 } ModulesKeygenRequest;
 
 typedef enum
 {
   MODULES_OK,
-  MODULES_REFUSED,     /* the vendor's code said no for good: BAD_INPUT, DENIED or EXPIRED */
-  MODULES_RETRY,       /* it said RETRY, or the machinery failed on the way: the same request may succeed later */
-  MODULES_FAILED,      /* INTERNAL, a crash, past the deadline, or an answer that is not one */
+  MODULES_REFUSED, /* the vendor's code said no for good: BAD_INPUT, DENIED or EXPIRED */
+  MODULES_RETRY,   /* it said RETRY, or the machinery failed on the way: the same request may succeed later */
+  MODULES_FAILED,  /* INTERNAL, a crash, past the deadline, or an answer that is not one */
   MODULES_UNAVAILABLE, /* absent, unsuitable, quarantined, refused, or too many calls wait */
 } ModulesOutcome;
 
 typedef struct
 {
   ModulesOutcome outcome;
-  const char *serial;  /* MODULES_OK: printable ASCII with inner spaces and line feeds, 1 to 4096 bytes. A secret */
-  gint64 expires_s;    /* unix seconds; 0: never */
-  const char *reason;  /* one line for the log when not OK; never NULL. No secrets in it */
+  const char
+      *serial; /* MODULES_OK: printable ASCII with inner spaces and line feeds, 1 to 4096 bytes. A secret */
+  gint64 expires_s;   /* unix seconds; 0: never */
+  const char *reason; /* one line for the log when not OK; never NULL. No secrets in it */
 } ModulesKeygenResult;
 
 /* @result lives until the callback returns. */
 typedef void (*ModulesKeygenDone) (const ModulesKeygenResult *result, gpointer data);
 
 /* Makes a serial. @request is copied. @done is called once, later, never from inside this call. */
-void modules_keygen_call (Modules *modules, const ModulesKeygenRequest *request, ModulesKeygenDone done, gpointer data);
+void modules_keygen_call (Modules *modules, const ModulesKeygenRequest *request, ModulesKeygenDone done,
+                          gpointer data);
 
 const char *modules_outcome_name (ModulesOutcome outcome);

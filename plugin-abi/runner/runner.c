@@ -59,7 +59,13 @@ runner_open_object (Runner *runner, const char **reason)
   if (object == NULL)
     *reason = dlerror ();
   if (runner->plan.object[0] == '\0')
-    close (RUNNER_OBJECT_FD);
+    {
+      close (RUNNER_OBJECT_FD);
+      /* A sealed object's name is no name. */
+      if (object == NULL
+          && strncmp (*reason, runner_get_object (runner), strlen (runner_get_object (runner))) == 0)
+        *reason += strlen (runner_get_object (runner)) + strlen (": ");
+    }
   return object;
 }
 

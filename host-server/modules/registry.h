@@ -1,0 +1,48 @@
+/* Which modules are installed, what is known of each, and whether it may be called now. */
+#pragma once
+
+#include "host-server/modules/modules.h"
+
+/* Users of modules' own, one each. */
+#define REGISTRY_MAX_OWN_USERS 64
+
+typedef struct Registry Registry;
+
+/* An object in the folder. It stays known, with its user, while the server runs, also if the file goes. */
+typedef struct
+{
+  char *name; /* path inside the folder */
+  uid_t uid;  /* 0: the server's own */
+  /* The file as it was when it was last looked at; a change clears what was known. */
+  guint64 device, inode;
+  gint64 size, changed_ns;
+  guint generation; /* raised with every change */
+  gboolean is_there;
+  char *unsuitable; /* why it is no module; NULL: nothing is known against it */
+  /* A circuit breaker: faults in a row open it for a while, then one call is let through. */
+  guint n_faults;
+  guint n_quarantines;
+  gint64 quarantined_until_us; /* monotonic; 0: it is not */
+  char *last_fault;
+} Module;
+
+Registry *registry_new (const char *folder, uid_t uid_base, const Clock *clock);
+void registry_free (Registry *registry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Registry, registry_free)
+
+/* Looks at the file of @name now. NULL: that is no name, or all users are given away. The registry owns it.
+ */
+Module *registry_find (Registry *registry, const char *name);
+/* The same, for every object in the folder and its subfolders. */
+void registry_scan (Registry *registry, void (*each) (Module *module, gpointer data), gpointer data);
+
+ModulesState registry_get_state (Registry *registry, const Module *module);
+/* A copy of the object as it is now (launch_seal_object()); -1 with an error. The caller closes it. */
+int registry_seal (Registry *registry, const Module *module, GError **error);
+
+/* What a call or a runner's end says of a module. @weight faults count against it; enough in a row open the
+ * breaker, and TRUE is returned then. */
+gboolean registry_note_fault (Registry *registry, Module *module, guint weight, const char *reason);
+void registry_note_good (Registry *registry, Module *module);
+/* It is no module, until its file changes. */
+void registry_note_unsuitable (Registry *registry, Module *module, const char *reason);

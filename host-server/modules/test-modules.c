@@ -1,0 +1,360 @@
+#include "host-server/modules/modules.h"
+
+#include <glib/gstdio.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Users for modules when the test runs as root; nobody has them. */
+#define OWN_USERS 61000
+
+typedef struct
+{
+  char *folder;
+  Clock *clock;
+  Modules *modules;
+} Fixture;
+
+/* What a call came to. */
+typedef struct
+{
+  gboolean is_done;
+  ModulesOutcome outcome;
+  char *serial;
+  gint64 expires_s;
+  char *reason;
+} Outcome;
+
+static void
+outcome_clear (Outcome *outcome)
+{
+  g_free (outcome->serial);
+  g_free (outcome->reason);
+  *outcome = (Outcome){ 0 };
+}
+
+static void
+copy_file (const char *from, const char *folder, const char *name)
+{
+  g_autofree char *to = g_build_filename (folder, name, NULL);
+  g_autofree char *bytes = NULL;
+  gsize length;
+  g_assert_true (g_file_get_contents (from, &bytes, &length, NULL));
+  g_assert_true (g_file_set_contents (to, bytes, length, NULL));
+}
+
+static void
+install (Fixture *fixture, const char *keygen)
+{
+  g_autofree char *name = g_strdup_printf ("lib%s-keygen.so", keygen);
+  g_autofree char *from = g_build_filename (g_getenv ("STOA_KEYGENS"), name, NULL);
+  copy_file (from, fixture->folder, name);
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  fixture->folder = g_dir_make_tmp ("stoa-modules-XXXXXX", NULL);
+  fixture->clock = clock_new_fake (0);
+  ModulesOptions options = { .folder = fixture->folder,
+                             .uid_base = geteuid () == 0 ? OWN_USERS : 0,
+                             .deadline_ms = 2000,
+                             .cpu_s = 1,
+                             .memory_bytes = 128 << 20,
+                             .clock = fixture->clock };
+  fixture->modules = modules_new (&options);
+  g_assert_cmpstr (modules_get_problem (fixture->modules), ==, NULL);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GDir) entries = g_dir_open (fixture->folder, 0, NULL);
+  const char *name;
+  modules_free (fixture->modules);
+  clock_free (fixture->clock);
+  while ((name = g_dir_read_name (entries)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (fixture->folder, name, NULL);
+      g_unlink (path);
+    }
+  g_rmdir (fixture->folder);
+  g_free (fixture->folder);
+}
+
+static void
+on_done (const ModulesKeygenResult *result, gpointer data)
+{
+  Outcome *outcome = data;
+  g_assert_false (outcome->is_done);
+  *outcome = (Outcome){ .is_done = TRUE,
+                        .outcome = result->outcome,
+                        .serial = g_strdup (result->serial),
+                        .expires_s = result->expires_s,
+                        .reason = g_strdup (result->reason) };
+}
+
+static ModulesKeygenRequest
+make_request (const char *module)
+{
+  ModulesKeygenRequest request = { .module = module,
+                                   .user = "k3qabcdefghijklmnopqrstuvw",
+                                   .plugin = "weather",
+                                   .term = "P1Y",
+                                   .line = "o_0123.1",
+                                   .paid_at_s = 1764000000 };
+  for (guint i = 0; i < sizeof request.seed; i++)
+    request.seed[i] = (guint8)(i + 1);
+  return request;
+}
+
+static void
+call (Fixture *fixture, const ModulesKeygenRequest *request, Outcome *outcome)
+{
+  modules_keygen_call (fixture->modules, request, on_done, outcome);
+  g_assert_false (outcome->is_done);
+  while (!outcome->is_done)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_modules_weather_serial_is_the_known_one_and_the_same_again (Fixture *fixture, gconstpointer data)
+{
+  Outcome first = { 0 }, again = { 0 }, other = { 0 };
+  install (fixture, "weather");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  call (fixture, &request, &first);
+  g_assert_cmpstr (first.reason, ==, "");
+  g_assert_cmpint (first.outcome, ==, MODULES_OK);
+  g_assert_cmpstr (first.serial, ==, "PNQM-MPLU-8V4R-AEY8-8J77-6TTX");
+  /* The end of the day a year after the payment. */
+  g_assert_cmpint (first.expires_s, ==, 1795564799);
+
+  call (fixture, &request, &again);
+  g_assert_cmpstr (again.serial, ==, first.serial);
+  request.generation = 1;
+  call (fixture, &request, &other);
+  g_assert_cmpint (other.outcome, ==, MODULES_OK);
+  g_assert_cmpstr (other.serial, !=, first.serial);
+  outcome_clear (&first);
+  outcome_clear (&again);
+  outcome_clear (&other);
+}
+
+static void
+test_modules_refusals_of_the_vendor_are_final (Fixture *fixture, gconstpointer data)
+{
+  Outcome outcome = { 0 };
+  install (fixture, "weather");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  request.term = "P1Fortnight";
+  for (guint i = 0; i < 10; i++)
+    {
+      call (fixture, &request, &outcome);
+      g_assert_cmpint (outcome.outcome, ==, MODULES_REFUSED);
+      outcome_clear (&outcome);
+    }
+  g_assert_cmpint (modules_get_state (fixture->modules, request.module), ==, MODULES_STATE_READY);
+}
+
+/* The plugin's side of the signed serial, as its vendor would write it. */
+static gboolean
+verify_signed (const char *serial, const char *payload)
+{
+  static const char pem[] = "-----BEGIN PUBLIC KEY-----\n"
+                            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJ1w2dU7oLtp+c4CP3M7k7ssnHPRG\n"
+                            "td7dr8i5P45+vi1wMkO2XGmWeE1UT0A76qy6HnBXlyI4ZVeISVJSnqdZiw==\n"
+                            "-----END PUBLIC KEY-----\n";
+  g_auto (GStrv) parts = g_strsplit (serial, ".", 3);
+  g_assert_cmpuint (g_strv_length (parts), ==, 2);
+  gsize n_payload, n_signature;
+  g_autofree guint8 *signed_payload = NULL, *signature = NULL;
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autofree char *padded = g_strconcat (parts[i], &"==="[3 - (4 - strlen (parts[i]) % 4) % 4], NULL);
+      g_strdelimit (padded, "-", '+');
+      g_strdelimit (padded, "_", '/');
+      if (i == 0)
+        signed_payload = g_base64_decode (padded, &n_payload);
+      else
+        signature = g_base64_decode (padded, &n_signature);
+    }
+  g_assert_cmpmem (signed_payload, n_payload, payload, strlen (payload));
+  g_assert_cmpuint (n_signature, ==, 64);
+
+  BIO *bio = BIO_new_mem_buf (pem, -1);
+  EVP_PKEY *key = PEM_read_bio_PUBKEY (bio, NULL, NULL, NULL);
+  ECDSA_SIG *pair = ECDSA_SIG_new ();
+  guint8 *der = NULL;
+  ECDSA_SIG_set0 (pair, BN_bin2bn (signature, 32, NULL), BN_bin2bn (signature + 32, 32, NULL));
+  int n_der = i2d_ECDSA_SIG (pair, &der);
+  EVP_MD_CTX *context = EVP_MD_CTX_new ();
+  gboolean is_good = EVP_DigestVerifyInit (context, NULL, EVP_sha256 (), NULL, key) == 1
+                     && EVP_DigestVerify (context, der, (size_t)n_der, signed_payload, n_payload) == 1;
+  EVP_MD_CTX_free (context);
+  OPENSSL_free (der);
+  ECDSA_SIG_free (pair);
+  EVP_PKEY_free (key);
+  BIO_free (bio);
+  return is_good;
+}
+
+static void
+test_modules_signed_serial_verifies_with_the_public_key_and_is_the_same_again (Fixture *fixture,
+                                                                               gconstpointer data)
+{
+  Outcome first = { 0 }, again = { 0 };
+  install (fixture, "signed");
+  ModulesKeygenRequest request = make_request ("libsigned-keygen.so");
+  request.plugin = "quotes";
+  call (fixture, &request, &first);
+  g_assert_cmpstr (first.reason, ==, "");
+  g_assert_true (verify_signed (first.serial, "1|quotes|k3qabcdefghijklmnopqrstuvw|1795536000|o_0123.1.0"));
+  g_assert_cmpint (first.expires_s, ==, 1795536000);
+  call (fixture, &request, &again);
+  g_assert_cmpstr (again.serial, ==, first.serial);
+  outcome_clear (&first);
+  outcome_clear (&again);
+}
+
+static void
+test_modules_what_is_no_module_is_named_and_not_called (Fixture *fixture, gconstpointer data)
+{
+  Outcome outcome = { 0 };
+  g_autofree char *path = g_build_filename (fixture->folder, "text.so", NULL);
+  g_assert_true (g_file_set_contents (path, "no object", -1, NULL));
+  ModulesKeygenRequest request = make_request ("text.so");
+  g_assert_cmpint (modules_get_state (fixture->modules, "text.so"), ==, MODULES_STATE_READY);
+  call (fixture, &request, &outcome);
+  g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
+  g_assert_nonnull (strstr (outcome.reason, "too short"));
+  g_assert_cmpint (modules_get_state (fixture->modules, "text.so"), ==, MODULES_STATE_UNSUITABLE);
+  outcome_clear (&outcome);
+
+  /* A library that loads, and is no module. */
+  g_unlink (path);
+  copy_file ("/lib/x86_64-linux-gnu/libm.so.6", fixture->folder, "text.so");
+  g_assert_cmpint (modules_get_state (fixture->modules, "text.so"), ==, MODULES_STATE_READY);
+  call (fixture, &request, &outcome);
+  g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
+  g_assert_cmpstr (outcome.reason, ==, "it does not export host_module_abi");
+  outcome_clear (&outcome);
+
+  /* And at last the right one, under the same name. */
+  g_autofree char *right = g_build_filename (g_getenv ("STOA_KEYGENS"), "libweather-keygen.so", NULL);
+  copy_file (right, fixture->folder, "text.so");
+  call (fixture, &request, &outcome);
+  g_assert_cmpint (outcome.outcome, ==, MODULES_OK);
+  outcome_clear (&outcome);
+}
+
+static void
+test_modules_names_do_not_leave_the_folder (Fixture *fixture, gconstpointer data)
+{
+  static const char *const names[] = { "",           "/lib/x86_64-linux-gnu/libm.so",
+                                       "../libm.so", "a/../../libm.so",
+                                       "./libm.so",  "a//b.so",
+                                       ".so",        "none.so",
+                                       "a b.so",     "libm.so.6" };
+  Outcome outcome = { 0 };
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      ModulesKeygenRequest request = make_request (names[i]);
+      g_assert_cmpint (modules_get_state (fixture->modules, names[i]), ==, MODULES_STATE_ABSENT);
+      call (fixture, &request, &outcome);
+      g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
+      outcome_clear (&outcome);
+    }
+}
+
+static void
+test_modules_many_calls_at_once_all_end (Fixture *fixture, gconstpointer data)
+{
+  enum
+  {
+    N = 300
+  };
+  g_autofree Outcome *outcomes = g_new0 (Outcome, N);
+  guint n_ok = 0, n_unavailable = 0;
+  install (fixture, "weather");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  for (guint i = 0; i < N; i++)
+    {
+      request.counter = i;
+      modules_keygen_call (fixture->modules, &request, on_done, &outcomes[i]);
+    }
+  for (guint i = 0; i < N; i++)
+    {
+      while (!outcomes[i].is_done)
+        g_main_context_iteration (NULL, TRUE);
+      n_ok += outcomes[i].outcome == MODULES_OK;
+      n_unavailable += outcomes[i].outcome == MODULES_UNAVAILABLE;
+      outcome_clear (&outcomes[i]);
+    }
+  /* What cannot wait any more is told so; nothing is lost. */
+  g_assert_cmpuint (n_ok, >=, 256);
+  g_assert_cmpuint (n_ok + n_unavailable, ==, N);
+}
+
+static void
+test_modules_open_calls_are_answered_when_the_house_closes (Fixture *fixture, gconstpointer data)
+{
+  Outcome outcomes[3] = { { 0 } };
+  install (fixture, "weather");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  call (fixture, &request, &outcomes[0]);
+  modules_keygen_call (fixture->modules, &request, on_done, &outcomes[1]);
+  request.module = "absent.so";
+  modules_keygen_call (fixture->modules, &request, on_done, &outcomes[2]);
+  modules_free (fixture->modules);
+  for (guint i = 1; i < 3; i++)
+    {
+      g_assert_true (outcomes[i].is_done);
+      g_assert_cmpint (outcomes[i].outcome, ==, MODULES_UNAVAILABLE);
+    }
+  for (guint i = 0; i < 3; i++)
+    outcome_clear (&outcomes[i]);
+  ModulesOptions options
+      = { .folder = fixture->folder, .clock = fixture->clock, .runner_path = "/nonexistent" };
+  fixture->modules = modules_new (&options);
+}
+
+static void
+test_modules_without_a_sandbox_nothing_runs_and_the_reason_is_clear (Fixture *fixture, gconstpointer data)
+{
+  Outcome outcome = { 0 };
+  ModulesOptions options = { .folder = fixture->folder, .clock = fixture->clock };
+  if (geteuid () != 0)
+    options.runner_path = "/nonexistent/plugin-runner";
+  install (fixture, "weather");
+  modules_free (fixture->modules);
+  fixture->modules = modules_new (&options);
+  g_assert_nonnull (strstr (modules_get_problem (fixture->modules),
+                            geteuid () == 0 ? "[modules] uid_base" : "No such file"));
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  g_assert_cmpint (modules_get_state (fixture->modules, request.module), ==, MODULES_STATE_REFUSED);
+  call (fixture, &request, &outcome);
+  g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
+  outcome_clear (&outcome);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  /* What is refused here is also logged, as it should be. */
+  g_log_set_always_fatal (G_LOG_FATAL_MASK);
+#define ADD(name) g_test_add ("/modules/" #name, Fixture, NULL, set_up, test_##name, tear_down)
+  ADD (modules_weather_serial_is_the_known_one_and_the_same_again);
+  ADD (modules_refusals_of_the_vendor_are_final);
+  ADD (modules_signed_serial_verifies_with_the_public_key_and_is_the_same_again);
+  ADD (modules_what_is_no_module_is_named_and_not_called);
+  ADD (modules_names_do_not_leave_the_folder);
+  ADD (modules_many_calls_at_once_all_end);
+  ADD (modules_open_calls_are_answered_when_the_house_closes);
+  ADD (modules_without_a_sandbox_nothing_runs_and_the_reason_is_clear);
+  return g_test_run ();
+}
