@@ -13,6 +13,7 @@
 static const RunnerKind *const kinds[] = {
   &runner_keygen,
   &runner_legacy,
+  &runner_native,
 };
 
 RunnerProfile

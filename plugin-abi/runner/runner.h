@@ -69,3 +69,4 @@ void runner_watch (Runner *runner, int fd, void (*ready) (Runner *runner));
 /* The kinds; main.c has the table. */
 extern const RunnerKind runner_keygen;
 extern const RunnerKind runner_legacy;
+extern const RunnerKind runner_native;
