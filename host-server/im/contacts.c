@@ -25,9 +25,9 @@ static void
 write_notice (GString *xml, StanzaType type, const Jid *from, const Jid *to)
 {
   g_string_append (xml, "<presence");
-  text_append_xml_attribute (xml, "type", stanza_type_to_text (type));
   text_append_xml_attribute (xml, "from", jid_get_bare (from));
   text_append_xml_attribute (xml, "to", jid_get_bare (to));
+  text_append_xml_attribute (xml, "type", stanza_type_to_text (type));
   g_string_append (xml, "/>");
 }
 

@@ -52,10 +52,10 @@ send_presence (Session *receiver, const Stanza *presence)
 static void
 send_unavailable (Session *receiver, const Jid *from, const Jid *to)
 {
-  g_autoptr (GString) xml = g_string_new ("<presence type='unavailable'");
+  g_autoptr (GString) xml = g_string_new ("<presence");
   text_append_xml_attribute (xml, "from", jid_get_full (from));
   text_append_xml_attribute (xml, "to", jid_get_full (to));
-  g_string_append (xml, "/>");
+  g_string_append (xml, " type='unavailable'/>");
   im_send (receiver, xml);
 }
 

@@ -249,9 +249,9 @@ roster_db_list_jids (Db *db, const char *account, const char *after, gint64 limi
                      GError **error)
 {
   GError *local = NULL;
-  g_autoptr (DbQuery) query
-      = db_query (db, "SELECT jid FROM roster_item WHERE account = ? AND kind <> ? ORDER BY jid LIMIT ?",
-                  "sii", account, (gint64)ROSTER_REMOVED, limit);
+  g_autoptr (DbQuery) query = db_query (
+      db, "SELECT jid FROM roster_item WHERE account = ? AND jid > ? AND kind <> ? ORDER BY jid LIMIT ?",
+      "ssii", account, after != NULL ? after : "", (gint64)ROSTER_REMOVED, limit);
   while (db_next (query, &local))
     g_ptr_array_add (jids, db_dup_text (query, 0));
   return settle (local, error);

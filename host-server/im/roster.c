@@ -197,17 +197,11 @@ answer_by_version (Im *im, ServiceRequest *request, Session *session, const Rost
   return TRUE;
 }
 
-static Session *
-get_session (Im *im, ServiceRequest *request)
-{
-  return session_book_find (im->server->sessions, jid_get_full (service_request_get_sender (request)));
-}
-
 static void
 handle_get (ServiceRequest *request, gpointer data)
 {
   Im *im = data;
-  Session *session = get_session (im, request);
+  Session *session = service_request_get_session (request);
   Roster *roster = session != NULL ? roster_of_session (im, session) : NULL;
   if (roster == NULL)
     {
