@@ -13,7 +13,9 @@ DEFAULT_TIMEOUT_S = 60
 
 
 def pytest_addoption(parser):
-    parser.addoption("--only", metavar="PATTERN", help="only tests whose file::name matches this regular expression")
+    parser.addoption("--only", metavar="PATTERN",
+                     help="only tests whose file::name matches this regular expression")
+    parser.addoption("--server", choices=["stoa", "prosody"], default="stoa", help="who the system tests talk to")
 
 
 def pytest_configure(config):

@@ -89,5 +89,8 @@ class Prosody:
     def connect(self):
         return Client(self.address, self.domain, context=self.context)
 
+    def connect_direct_tls(self):
+        return Client(self.direct_tls, self.domain, context=self.context).tls()
+
     def login(self, user, resource=None, password="secret-word", **options):
         return self.connect().login(user, password, resource, **options)

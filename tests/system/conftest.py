@@ -1,0 +1,64 @@
+"""host-server under test, one for each file of tests, and accounts that no other test uses.
+
+With --server prosody the same tests run against Prosody: where it refuses what a test expects, one of the two is
+wrong, and the standard decides."""
+
+import itertools
+
+import pytest
+
+from lib.host import Host
+from lib.prosody import Prosody
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def host(request, tmp_path_factory):
+    """A running server. A file of tests may set CONFIG = {group: {key: value}}."""
+    folder = tmp_path_factory.mktemp("host")
+    if request.config.getoption("--server") == "prosody":
+        server = Prosody(folder).start()
+    else:
+        server = Host(folder, config=getattr(request.module, "CONFIG", None)).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_host(tmp_path):
+    """A server of this test alone, not yet started; it is stopped in the end if it runs."""
+    server = Host(tmp_path / "own")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def account(host):
+    """Makes accounts: account ("alice") → a name like alice.7 with the password secret-word."""
+    def make(name="user"):
+        name = f"{name}.{next(_numbers)}"
+        host.add_user(name)
+        return name
+    return make
+
+
+@pytest.fixture
+def client(host):
+    """Connects clients and closes them in the end."""
+    clients = []
+
+    def connect():
+        clients.append(host.connect())
+        return clients[-1]
+    yield connect
+    for one in clients:
+        one.close()
+
+
+@pytest.fixture
+def session(client, account):
+    """Logs in: session () → a bound session of a new account; session ("alice.7", "phone") of a given one."""
+    def login(user=None, resource=None, **options):
+        return client().login(user or account(), "secret-word", resource, **options)
+    return login
