@@ -76,9 +76,20 @@ check_written (const GString *text, const char *name, guint n_children)
   XML_ParserFree (parser);
 }
 
+/* The stream machine refuses what is no stream of clients. */
 static void
 opened (const XmlElement *header, gpointer data)
 {
+  Run *run = data;
+  bool is_default_right = false;
+  for (guint i = 0; i < header->n_declarations; i++)
+    if (header->declarations[i].prefix[0] == '\0')
+      is_default_right = strcmp (header->declarations[i].ns, "jabber:client") == 0;
+  if (strcmp (header->name, "stream") == 0 && strcmp (header->ns, "http://etherx.jabber.org/streams") == 0
+      && is_default_right)
+    return;
+  run->is_closed = true;
+  xml_reader_stop (run->reader);
 }
 
 static void
@@ -131,7 +142,7 @@ read_all (const char *bytes, gsize length, gsize piece, Run *run)
   xml_reader_set_limits (reader, &limits);
   run->reader = reader;
   XmlReaderOutcome outcome = XML_READER_OK;
-  for (gsize at = 0; at < length && outcome == XML_READER_OK; at += piece)
+  for (gsize at = 0; at < length && outcome == XML_READER_OK && !run->is_closed; at += piece)
     {
       /* A buffer of exactly these bytes, so that reading behind them is seen. */
       gsize size = MIN (piece, length - at), consumed;
