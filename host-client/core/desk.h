@@ -1,0 +1,60 @@
+/* The plugins this account works with: each with its process (plugin.h) and its dialogue about the serial
+ * (dialogue.h), put together here. */
+#pragma once
+
+#include "host-client/core/dialogue.h"
+
+typedef struct Desk Desk;
+typedef struct DeskPlugin DeskPlugin;
+
+/* Callbacks may be NULL. Strings live until they return. */
+typedef struct
+{
+  void (*ask) (DeskPlugin *plugin, const DialogueView *view, gpointer data);
+  void (*show) (DeskPlugin *plugin, const DialogueView *view, gpointer data);
+  void (*end) (DeskPlugin *plugin, const DialogueView *view, gpointer data);
+  /* A plugin that ran has stopped by itself: one line to show. It can be used again. */
+  void (*crashed) (DeskPlugin *plugin, const char *reason, gpointer data);
+  void (*notify) (DeskPlugin *plugin, const char *title, const char *text, gpointer data);
+  /* The answer to desk_run(). */
+  void (*result) (DeskPlugin *plugin, PluginResult result, const char *text, gpointer tag, gpointer data);
+} DeskEvents;
+
+typedef struct
+{
+  const char *folder; /* the client's folder: plugins are installed there for all accounts */
+  Market *market;
+  Session *session;
+  Db *db;
+  const Clock *clock;
+  guint32 uid_base; /* as PluginHostOptions */
+} DeskOptions;
+
+/* Starts nothing. What @options points to outlives the desk. */
+Desk *desk_new (const DeskOptions *options);
+void desk_free (Desk *desk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Desk, desk_free)
+void desk_set_events (Desk *desk, const DeskEvents *events, gpointer data);
+
+/* The host of plugins, its supervisor started at the first call; NULL with a PLUGIN_ERROR. Lent. */
+PluginHost *desk_need_host (Desk *desk, GError **error);
+
+/* The plugin @id on the desk, put there if need be. One that is not installed can be bought but not used: NULL
+ * with PLUGIN_ERROR_NOT_INSTALLED unless @may_be_absent. Lent. */
+DeskPlugin *desk_need_plugin (Desk *desk, const char *id, gboolean may_be_absent, GError **error);
+/* The installed plugin that has the command @name; NULL: none has. Lent. */
+DeskPlugin *desk_find_command (Desk *desk, const char *name);
+/* Those on the desk: an array of DeskPlugin, lent; the caller unrefs the array. */
+GPtrArray *desk_list (Desk *desk);
+
+const char *desk_plugin_peek_id (const DeskPlugin *plugin);
+/* For people. */
+const char *desk_plugin_peek_name (const DeskPlugin *plugin);
+Dialogue *desk_plugin_peek_dialogue (DeskPlugin *plugin);
+/* NULL: not installed. */
+Plugin *desk_plugin_peek_plugin (DeskPlugin *plugin);
+
+/* Runs a command; the plugin must be RUNNING. `result` comes with @tag, exactly once. */
+void desk_run (DeskPlugin *plugin, const char *command, const char *input, gpointer tag);
+/* Ends its process; it stays on the desk. */
+void desk_stop (DeskPlugin *plugin);
