@@ -1,11 +1,25 @@
 #include "host-client/cli/commands.h"
 
-const Command *
-command_find (CommandKind kind)
+#include <string.h>
+
+static const Command *
+find_plugin_command (const char *word)
 {
-  static const Command *const commands[] = { &command_login, &command_send, &command_listen, &command_roster };
+  if (strcmp (word, "list") == 0)
+    return &command_plugin_list;
+  return strcmp (word, "install") == 0 ? &command_plugin_install : &command_plugin_use;
+}
+
+const Command *
+command_find (const Arguments *arguments)
+{
+  static const Command *const commands[]
+      = { &command_login,   &command_send, &command_listen, &command_roster, &command_catalog,
+          &command_serials, &command_buy,  &command_order,  &command_decline };
+  if (arguments->command == COMMAND_PLUGIN)
+    return find_plugin_command (arguments->words[0]);
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
-    if (commands[i]->kind == kind)
+    if (commands[i]->kind == arguments->command)
       return commands[i];
   return NULL;
 }

@@ -3,7 +3,9 @@
 
 #include "host-client/cli/app.h"
 
-const Command *command_find (CommandKind kind);
+/* The command that @arguments name; NULL: interactive. */
+const Command *command_find (const Arguments *arguments);
 
 /* Rows of the table that live in files of their own. */
-extern const Command command_login, command_send, command_listen, command_roster;
+extern const Command command_login, command_send, command_listen, command_roster, command_catalog, command_serials,
+    command_buy, command_order, command_decline, command_plugin_list, command_plugin_install, command_plugin_use;

@@ -29,5 +29,5 @@ main (int argc, char **argv)
       return EXIT_DONE;
     }
   log_init (arguments->is_verbose ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
-  return app_run (arguments, command_find (arguments->command));
+  return app_run (arguments, command_find (arguments));
 }

@@ -8,10 +8,14 @@ struct Client
   Session *session;
   Roster *roster;
   Chat *chat;
+  Market *market;
+  Desk *desk;
 };
 
 static const ConnectionPush pushes[] = {
   { NS_ROSTER, "query", CONNECTION_SENDER_ACCOUNT, roster_update_read, roster_update_free },
+  { NS_SERIALS, "serials", CONNECTION_SENDER_MARKET, market_read_serials, (GDestroyNotify) serials_free },
+  { NS_MARKET, "order", CONNECTION_SENDER_MARKET, market_read_order, (GDestroyNotify) order_view_free },
   { NULL },
 };
 
@@ -40,6 +44,19 @@ client_new (const ClientOptions *options, GError **error)
   client->chat = chat_new (client->session, client->db, options->folder, options->is_lasting, error);
   if (client->chat == NULL)
     return NULL;
+  client->market = market_new (client->session, client->db, error);
+  if (client->market == NULL)
+    return NULL;
+  DeskOptions desk = {
+    .folder = folder_peek_path (options->folder),
+    .market = client->market,
+    .session = client->session,
+    .db = client->db,
+    .clock = options->clock,
+  };
+  if (!folder_get_uid_base (options->folder, &desk.uid_base, error))
+    return NULL;
+  client->desk = desk_new (&desk);
   return g_steal_pointer (&client);
 }
 
@@ -50,6 +67,8 @@ client_free (Client *client)
     return;
   /* First the session: it answers what is open, and its watchers must still be there to hear it. */
   session_free (client->session);
+  desk_free (client->desk);
+  market_free (client->market);
   chat_free (client->chat);
   roster_free (client->roster);
   db_close (client->db);
@@ -78,4 +97,16 @@ Db *
 client_peek_db (Client *client)
 {
   return client->db;
+}
+
+Market *
+client_peek_market (Client *client)
+{
+  return client->market;
+}
+
+Desk *
+client_peek_desk (Client *client)
+{
+  return client->desk;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host-client/core/chat.h"
+#include "host-client/core/desk.h"
 #include "host-client/core/roster.h"
 
 typedef struct Client Client;
@@ -28,4 +29,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Client, client_free)
 Session *client_peek_session (Client *client);
 Roster *client_peek_roster (Client *client);
 Chat *client_peek_chat (Client *client);
+Market *client_peek_market (Client *client);
+Desk *client_peek_desk (Client *client);
 Db *client_peek_db (Client *client);

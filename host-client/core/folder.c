@@ -118,6 +118,23 @@ folder_set_pin (Folder *folder, const char *domain, const char *fingerprint, GEr
   return TRUE;
 }
 
+gboolean
+folder_get_uid_base (const Folder *folder, guint32 *uid_base, GError **error)
+{
+  g_autofree char *path = g_build_filename (folder->path, "client.conf", NULL);
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (GError) failure = NULL;
+  *uid_base = 0;
+  if (g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, &failure))
+    *uid_base = (guint32) g_key_file_get_uint64 (file, "plugins", "uid_base", &failure);
+  if (failure == NULL || g_error_matches (failure, G_FILE_ERROR, G_FILE_ERROR_NOENT)
+      || g_error_matches (failure, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_GROUP_NOT_FOUND)
+      || g_error_matches (failure, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND))
+    return TRUE;
+  g_set_error (error, FOLDER_ERROR, FOLDER_ERROR_FAILED, "%s: %s", path, failure->message);
+  return FALSE;
+}
+
 char *
 folder_dup_account_path (const Folder *folder, const char *jid, GError **error)
 {

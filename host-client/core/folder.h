@@ -25,6 +25,11 @@ char *folder_dup_pin (const Folder *folder, const char *domain);
 /* Kept in the file `pins`, for all accounts of the domain. */
 gboolean folder_set_pin (Folder *folder, const char *domain, const char *fingerprint, GError **error);
 
+/* `[plugins] uid_base` of the file client.conf: the first of 64 user ids that plugins may run under when the
+ * client itself runs as root; 0 without such a file. FALSE if it is there and cannot be read, or says something
+ * else. */
+gboolean folder_get_uid_base (const Folder *folder, guint32 *uid_base, GError **error);
+
 /* The folder of the account @jid (a prepared bare JID), made if it is not there. Caller frees. */
 char *folder_dup_account_path (const Folder *folder, const char *jid, GError **error);
 /* The account's database, client.db, brought to the current schema. Several processes may have it open. */
