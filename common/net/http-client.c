@@ -366,7 +366,7 @@ HttpCall *
 http_client_send (HttpClient *client, const HttpBase *base, const HttpRequest *request, HttpReplyFunc func,
                   gpointer data)
 {
-  g_assert (request->path[0] == '/');
+  g_assert (request->path[0] == '/' || request->path[0] == '\0');
   HttpCall *call = g_new0 (HttpCall, 1);
   call->client = client;
   call->easy = curl_easy_init ();

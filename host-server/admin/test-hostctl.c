@@ -287,7 +287,6 @@ test_control_second_server_on_the_folder_is_refused (void)
 
   /* A socket that a dead server left is replaced. */
   g_autofree char *path = g_strdup (controls_peek_path (house->controls));
-  g_autofree char *aside = g_strconcat (path, ".old", NULL);
   controls_free (g_steal_pointer (&house->controls));
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct sockaddr_un address = { .sun_family = AF_UNIX };
