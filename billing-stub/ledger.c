@@ -116,15 +116,31 @@ dup_event_body (Ledger *ledger, const Checkout *checkout, const News *news)
                          : strcmp (checkout->currency, "XTS") == 0 ? "XXX"
                                                                    : "XTS";
   g_autofree char *timestamp = clock_dup_rfc3339 (clock_get_wall_us (ledger->clock));
-  json_t *body = json_pack ("{sssss{sssssss*ss*ss*sIsssb}}", "type", news->type, "timestamp", timestamp,
-                            "data", "merchant", is_other_merchant ? "somebody-else" : ledger->merchant,
-                            "order", checkout->order, "checkout", checkout->id, "payment", news->payment,
-                            "refund", news->refund, "dispute", news->dispute, "amount",
-                            (json_int_t)news->amount, "currency", currency, "live", is_live);
+  json_t *body = json_pack (
+      "{s:s, s:s, s:{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:I, s:s, s:b}}", "type", news->type, "timestamp",
+      timestamp, "data", "merchant", is_other_merchant ? "somebody-else" : ledger->merchant, "order",
+      checkout->order, "checkout", checkout->id, "payment", news->payment, "refund", news->refund, "dispute",
+      news->dispute, "amount", (json_int_t)news->amount, "currency", currency, "live", is_live);
   char *text = json_dumps (body, JSON_COMPACT), *copy = g_strdup (text);
   free (text);
   json_decref (body);
   return copy;
+}
+
+/* Where an event begins: whether its address still wants any. */
+static const char *
+first_status (Ledger *ledger, const Checkout *checkout, gboolean is_dropped, GError **error)
+{
+  if (is_dropped)
+    return "dropped";
+  GError *local = NULL;
+  g_autoptr (DbQuery) query
+      = db_query (ledger->db, "SELECT 1 FROM disabled_callbacks WHERE callback = ?", "s", checkout->callback);
+  gboolean is_disabled = db_next (query, &local);
+  if (local == NULL)
+    return is_disabled ? "disabled" : "waiting";
+  g_propagate_error (error, local);
+  return NULL;
 }
 
 static gboolean
@@ -136,6 +152,9 @@ tell (Ledger *ledger, const Checkout *checkout, const News *news, GError **error
     late_ms += faults_get (ledger->faults, FAULT_REORDER);
   g_autofree char *body = dup_event_body (ledger, checkout, news);
   gboolean is_dropped = faults_take (ledger->faults, FAULT_DROP);
+  const char *status = first_status (ledger, checkout, is_dropped, error);
+  if (status == NULL)
+    return FALSE;
   gint64 n_more = is_dropped ? 0 : faults_get (ledger->faults, FAULT_RENUMBER);
   for (gint64 i = 0; i <= n_more; i++)
     {
@@ -143,8 +162,7 @@ tell (Ledger *ledger, const Checkout *checkout, const News *news, GError **error
       if (!db_run (
               ledger->db, error,
               "INSERT INTO events (id, callback, body, attempt, due_us, status) VALUES (?, ?, ?, 0, ?, ?)",
-              "sssis", id, checkout->callback, body, now_us + late_ms * 1000,
-              is_dropped ? "dropped" : "waiting"))
+              "sssis", id, checkout->callback, body, now_us + late_ms * 1000, status))
         return FALSE;
     }
   return TRUE;
@@ -332,9 +350,9 @@ ledger_describe (Ledger *ledger, const Checkout *checkout, GError **error)
       json_decref (payments);
       return NULL;
     }
-  return json_pack ("{sssssssIssso}", "checkout", checkout->id, "order", checkout->order, "status",
-                    checkout_status_get_name (checkout->status), "amount", (json_int_t)checkout->amount,
-                    "currency", checkout->currency, "payments", payments);
+  return json_pack ("{s:s, s:s, s:s, s:I, s:s, s:o}", "checkout", checkout->id, "order", checkout->order,
+                    "status", checkout_status_get_name (checkout->status), "amount",
+                    (json_int_t)checkout->amount, "currency", checkout->currency, "payments", payments);
 }
 
 GStrv
@@ -584,9 +602,9 @@ ledger_describe_refund (Ledger *ledger, const char *id, GError **error)
       ledger->db, "SELECT id, payment, amount, currency, status FROM refunds WHERE id = ?", "s", id);
   if (!db_next (query, error))
     return NULL;
-  return json_pack ("{sssssIssss}", "refund", db_get_text (query, 0), "payment", db_get_text (query, 1),
-                    "amount", (json_int_t)db_get_int (query, 2), "currency", db_get_text (query, 3), "status",
-                    db_get_text (query, 4));
+  return json_pack ("{s:s, s:s, s:I, s:s, s:s}", "refund", db_get_text (query, 0), "payment",
+                    db_get_text (query, 1), "amount", (json_int_t)db_get_int (query, 2), "currency",
+                    db_get_text (query, 3), "status", db_get_text (query, 4));
 }
 
 static LedgerOutcome

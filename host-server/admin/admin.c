@@ -25,7 +25,7 @@ add_routes (json_t *status, Http *http)
       n_failed += count.n_answers[5];
     }
   json_object_set_new (status, "http",
-                       json_pack ("{ss?sIsIsI}", "address", http_peek_address (http), "requests",
+                       json_pack ("{s:s?, s:I, s:I, s:I}", "address", http_peek_address (http), "requests",
                                   (json_int_t)n_requests, "refused", (json_int_t)n_refused, "failed",
                                   (json_int_t)n_failed));
 }
@@ -40,7 +40,7 @@ tell_status (ControlCall *call, gpointer data)
   g_autofree char *started = clock_dup_rfc3339 (admin->started_wall_us);
   gint64 up_us = clock_get_monotonic_us (server->clock) - admin->started_us;
   json_t *status
-      = json_pack ("{sssssssIsbso}", "version", STOA_VERSION, "domain",
+      = json_pack ("{s:s, s:s, s:s, s:I, s:b, s:o}", "version", STOA_VERSION, "domain",
                    config_get_text (server->config, "server", "domain"), "started", started, "uptime_s",
                    (json_int_t)(up_us / G_USEC_PER_SEC), "ready", is_ready, "checks", checks);
   json_t *rooms = controls_get_status (server->controls);

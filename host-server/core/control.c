@@ -216,10 +216,10 @@ describe (const ControlEntry *entry)
   for (guint i = 0; i < entry->arguments->len; i++)
     {
       const ControlArgument *argument = &g_array_index (entry->arguments, ControlArgument, i);
-      json_array_append_new (arguments, json_pack ("{sssssb}", "name", argument->name, "kind",
+      json_array_append_new (arguments, json_pack ("{s:s, s:s, s:b}", "name", argument->name, "kind",
                                                    kinds[argument->kind], "optional", argument->is_optional));
     }
-  return json_pack ("{sssosssbss*}", "name", entry->name, "arguments", arguments, "help", entry->help, "list",
+  return json_pack ("{s:s, s:o, s:s, s:b, s:s*}", "name", entry->name, "arguments", arguments, "help", entry->help, "list",
                     entry->is_list, "secret", entry->secret);
 }
 
