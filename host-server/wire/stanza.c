@@ -337,44 +337,79 @@ stanza_new_from_bytes (const char *bytes, gsize length)
   return stored.stanza;
 }
 
-/* The text of one element, whose namespaces do not matter here. */
+/* The text of one element (its namespaces do not matter here), or of one child of it. */
 typedef struct
 {
+  const char *inner; /* NULL: the element's own */
   GString *text;
   guint depth;
+  gboolean is_inside;
+  gboolean is_found;
   gboolean is_simple;
 } SimpleText;
+
+static const char *
+local_name (const char *name)
+{
+  const char *colon = strchr (name, ':');
+  return colon != NULL ? colon + 1 : name;
+}
 
 static void
 on_simple_start (void *data, const char *name, const char **attributes)
 {
   SimpleText *simple = data;
-  if (++simple->depth > 1)
+  simple->depth++;
+  if (simple->is_inside)
     simple->is_simple = FALSE;
+  else if (simple->inner == NULL
+           || (simple->depth == 2 && !simple->is_found && g_str_equal (local_name (name), simple->inner)))
+    simple->is_inside = simple->is_found = TRUE;
+}
+
+static void
+on_simple_end (void *data, const char *name)
+{
+  SimpleText *simple = data;
+  simple->depth--;
+  if (simple->depth < 2)
+    simple->is_inside = FALSE;
 }
 
 static void
 on_simple_text (void *data, const char *text, int length)
 {
   SimpleText *simple = data;
-  g_string_append_len (simple->text, text, length);
+  if (simple->is_inside)
+    g_string_append_len (simple->text, text, length);
+}
+
+static char *
+dup_text (const StanzaChild *child, const char *inner)
+{
+  if (child == NULL)
+    return NULL;
+  SimpleText simple = { .inner = inner, .text = g_string_new (NULL), .is_simple = TRUE };
+  XML_Parser expat = XML_ParserCreate ("UTF-8");
+  XML_SetUserData (expat, &simple);
+  XML_SetElementHandler (expat, on_simple_start, on_simple_end);
+  XML_SetCharacterDataHandler (expat, on_simple_text);
+  gboolean is_read = XML_Parse (expat, child->start, (int) child->length, 1) == XML_STATUS_OK && simple.is_simple
+                     && simple.is_found;
+  XML_ParserFree (expat);
+  return g_string_free (simple.text, !is_read);
 }
 
 char *
 stanza_dup_child_text (const Stanza *stanza, const char *name, const char *ns)
 {
-  const StanzaChild *child = stanza_find_child (stanza, name, ns);
-  if (child == NULL)
-    return NULL;
-  SimpleText simple = { g_string_new (NULL), 0, TRUE };
-  XML_Parser expat = XML_ParserCreate ("UTF-8");
-  XML_SetUserData (expat, &simple);
-  XML_SetElementHandler (expat, on_simple_start, NULL);
-  XML_SetCharacterDataHandler (expat, on_simple_text);
-  gboolean is_read
-      = XML_Parse (expat, child->start, (int)child->length, 1) == XML_STATUS_OK && simple.is_simple;
-  XML_ParserFree (expat);
-  return g_string_free (simple.text, !is_read);
+  return dup_text (stanza_find_child (stanza, name, ns), NULL);
+}
+
+char *
+stanza_dup_inner_text (const Stanza *stanza, const char *name, const char *ns, const char *inner)
+{
+  return dup_text (stanza_find_child (stanza, name, ns), inner);
 }
 
 static const struct

@@ -104,6 +104,9 @@ Stanza *stanza_new_from_bytes (const char *bytes, gsize length);
  * text. For what the server itself must read (priority, a status); the caller frees it. */
 char *stanza_dup_child_text (const Stanza *stanza, const char *name, const char *ns);
 
+/* The same of the first @inner (a local name) inside that child. */
+char *stanza_dup_inner_text (const Stanza *stanza, const char *name, const char *ns, const char *inner);
+
 /* RFC 6120 §8.3: the stanza errors that rooms answer with. */
 typedef enum
 {
