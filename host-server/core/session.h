@@ -60,6 +60,8 @@ typedef enum
 gpointer session_get_slot (const Session *session, SessionSlot slot);
 void session_set_slot (Session *session, SessionSlot slot, gpointer value, GDestroyNotify free_value);
 
+/* For core: how sessions come and go is in session-book.h. */
+
 /* Sessions by address. Lookups are by prepared text and cost one hash. */
 Session *session_book_find (const SessionBook *book, const char *full_jid); /* lent; NULL if there is none */
 /* The account's sessions, in the order they were bound; lent, NULL if none. */

@@ -10,10 +10,11 @@
 
 #define READ_BYTES   65536
 #define RECORD_BYTES 16384 /* what one TLS record carries */
-#define BACKLOG      65536 /* encrypted bytes kept for a socket that takes no more; the rest stays with the stream */
-#define BURST_S      5     /* a rate is a mean over so many seconds */
-#define LINGER_US    (3 * G_USEC_PER_SEC)
-#define DEAD_MS      60000 /* unacknowledged so long: the peer is gone */
+#define BACKLOG                                                                                              \
+  65536             /* encrypted bytes kept for a socket that takes no more; the rest stays with the stream */
+#define BURST_S   5 /* a rate is a mean over so many seconds */
+#define LINGER_US (3 * G_USEC_PER_SEC)
+#define DEAD_MS   60000 /* unacknowledged so long: the peer is gone */
 
 typedef enum
 {
@@ -41,13 +42,13 @@ struct Connection
   PollWatch watch; /* first: it is freed by it */
   Connections *connections;
   Stream *stream;
-  SSL *ssl;            /* NULL: none, or not yet */
-  GString *encrypted;  /* to be sent; NULL: none */
-  const char *input;   /* encrypted bytes just read */
+  SSL *ssl;           /* NULL: none, or not yet */
+  GString *encrypted; /* to be sent; NULL: none */
+  const char *input;  /* encrypted bytes just read */
   gsize input_length;
-  Timer deadline;      /* of the login; then of the peer's silence; of lingering */
+  Timer deadline; /* of the login; then of the peer's silence; of lingering */
   Timer throttle;
-  gint64 bytes_paid_us;   /* until then the peer has used up its rate */
+  gint64 bytes_paid_us; /* until then the peer has used up its rate */
   gint64 stanzas_paid_us;
   guint64 n_stanzas; /* paid for */
   gint64 read_us;    /* when bytes came last */
@@ -63,7 +64,7 @@ struct Connection
 static Connection *
 connection_of (PollWatch *watch)
 {
-  return (Connection *) (void *) watch;
+  return (Connection *)(void *)watch;
 }
 
 /* OpenSSL's end: reads the bytes just received, writes to connection->encrypted. */
@@ -78,11 +79,11 @@ bio_read (BIO *bio, char *buffer, int size)
       BIO_set_retry_read (bio);
       return -1;
     }
-  gsize n = MIN ((gsize) size, connection->input_length);
+  gsize n = MIN ((gsize)size, connection->input_length);
   memcpy (buffer, connection->input, n);
   connection->input += n;
   connection->input_length -= n;
-  return (int) n;
+  return (int)n;
 }
 
 static int
@@ -152,7 +153,7 @@ static gboolean
 send_bytes (Connection *connection, const char *bytes, gsize length, gsize *sent)
 {
   ssize_t n = send (connection->watch.fd, bytes, length, MSG_NOSIGNAL);
-  *sent = n > 0 ? (gsize) n : 0;
+  *sent = n > 0 ? (gsize)n : 0;
   if (n < 0 && errno != EAGAIN && errno != EINTR)
     {
       connection_close (connection);
@@ -171,7 +172,7 @@ send_encrypted (Connection *connection)
   if (!send_bytes (connection, connection->encrypted->str, connection->encrypted->len, &sent))
     return FALSE;
   if (sent < connection->encrypted->len)
-    g_string_erase (connection->encrypted, 0, (gssize) sent);
+    g_string_erase (connection->encrypted, 0, (gssize)sent);
   else
     buffers_give_back (connection->connections->settings->buffers, g_steal_pointer (&connection->encrypted));
   return TRUE;
@@ -185,13 +186,13 @@ encrypt (Connection *connection, GString *output)
   while (taken < output->len && (connection->encrypted == NULL || connection->encrypted->len < BACKLOG))
     {
       ERR_clear_error ();
-      int n = SSL_write (connection->ssl, output->str + taken, (int) MIN (output->len - taken, RECORD_BYTES));
+      int n = SSL_write (connection->ssl, output->str + taken, (int)MIN (output->len - taken, RECORD_BYTES));
       if (n <= 0)
         {
           connection_close (connection);
           return FALSE;
         }
-      taken += (gsize) n;
+      taken += (gsize)n;
     }
   stream_output_written (connection->stream, taken);
   return TRUE;
@@ -262,7 +263,8 @@ connection_flush (PollWatch *watch)
         return;
       if (connection->is_blocked)
         return;
-      if (connection->encrypted == NULL && (output == NULL || stream_peek_output (connection->stream) == NULL))
+      if (connection->encrypted == NULL
+          && (output == NULL || stream_peek_output (connection->stream) == NULL))
         break;
     }
   if (connection->state != CONNECTION_OPEN)
@@ -289,17 +291,18 @@ charge (gint64 *paid_us, guint64 cost, guint64 rate, gint64 now)
 {
   if (rate == 0 || cost == 0)
     return 0;
-  *paid_us = MAX (*paid_us, now - BURST_S * G_USEC_PER_SEC) + (gint64) (cost * G_USEC_PER_SEC / rate);
+  *paid_us = MAX (*paid_us, now - BURST_S * G_USEC_PER_SEC) + (gint64)(cost * G_USEC_PER_SEC / rate);
   return *paid_us - now;
 }
 
-/* RFC 6120 leaves rates to us: who is faster than allowed is read more slowly, and its own socket fills up. */
+/* RFC 6120 leaves rates to us: who is faster than allowed is read more slowly, and its own socket fills up.
+ */
 static void
 hold_to_rate (Connection *connection, gsize n_bytes)
 {
   const ConnectionLimits *limits = connection->connections->limits;
-  guint64 byte_rate = stream_is_authenticated (connection->stream) ? limits->bytes_per_s
-                                                                    : limits->bytes_per_s_before_login;
+  guint64 byte_rate
+      = stream_is_authenticated (connection->stream) ? limits->bytes_per_s : limits->bytes_per_s_before_login;
   if (byte_rate == 0 && limits->stanzas_per_s == 0)
     return;
   gint64 now = timers_now_us (connection->connections->timers);
@@ -325,7 +328,7 @@ read_records (Connection *connection)
       int n = SSL_read (connection->ssl, connections->plain, RECORD_BYTES);
       if (n > 0)
         {
-          stream_receive (connection->stream, connections->plain, (gsize) n);
+          stream_receive (connection->stream, connections->plain, (gsize)n);
           continue;
         }
       if (connection->encrypted != NULL) /* an answer of TLS itself: a key update, an alert */
@@ -372,7 +375,8 @@ take_bytes (Connection *connection, gsize length)
     {
       connection->input = input;
       connection->input_length = length;
-      is_open = connection->state == CONNECTION_HANDSHAKE ? step_handshake (connection) : read_records (connection);
+      is_open = connection->state == CONNECTION_HANDSHAKE ? step_handshake (connection)
+                                                          : read_records (connection);
       connection->input_length = 0;
     }
   if (is_open && !connection->watch.is_removed)
@@ -404,13 +408,15 @@ connection_ready (PollWatch *watch, guint32 events)
       connection_close (connection);
       return;
     }
-  /* A short read has emptied the socket; the next bytes make a new edge. But the end of a stream makes none again. */
-  connection->is_readable = n == READ_BYTES || (n < 0 && errno == EINTR) || (n > 0 && connection->has_hung_up);
+  /* A short read has emptied the socket; the next bytes make a new edge. But the end of a stream makes none
+   * again. */
+  connection->is_readable
+      = n == READ_BYTES || (n < 0 && errno == EINTR) || (n > 0 && connection->has_hung_up);
   if (n > 0)
     {
       connection->read_us = timers_now_us (connections->timers);
       if (connection->state != CONNECTION_LINGER && !stream_is_ended (connection->stream))
-        take_bytes (connection, (gsize) n);
+        take_bytes (connection, (gsize)n);
     }
   if (connection->is_readable)
     poller_continue (connections->poller, watch);
@@ -454,7 +460,8 @@ on_deadline (Timer *timer, gpointer data)
   gint64 silent = timers_now_us (connections->timers) - connection->read_us;
   if (silent >= limits->idle_us)
     {
-      GString *out = stream_peek_output (connection->stream) == NULL ? stream_write (connection->stream) : NULL;
+      GString *out
+          = stream_peek_output (connection->stream) == NULL ? stream_write (connection->stream) : NULL;
       if (out != NULL)
         g_string_append_c (out, ' ');
       silent = 0;

@@ -1,5 +1,5 @@
-/* A client's socket, with TLS where it is used: it carries the bytes of a stream, holds the peer to its rates, and
- * watches the time. */
+/* A client's socket, with TLS where it is used: it carries the bytes of a stream, holds the peer to its
+ * rates, and watches the time. */
 #pragma once
 
 #include "host-server/wire/poller.h"

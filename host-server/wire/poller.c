@@ -18,8 +18,8 @@ struct Poller
   int fd;
   PollerSource *source;
   GPtrArray *dirty;
-  GPtrArray *again;     /* watches to call once more */
-  GPtrArray *spare;     /* swapped with dirty while that is walked */
+  GPtrArray *again; /* watches to call once more */
+  GPtrArray *spare; /* swapped with dirty while that is walked */
   GQueue slow;
   GPtrArray *graveyard;
 };
@@ -27,7 +27,7 @@ struct Poller
 static gboolean
 has_work (const Poller *poller)
 {
-  return poller->dirty->len > 0 || poller->again->len > 0 || !g_queue_is_empty ((GQueue *) &poller->slow)
+  return poller->dirty->len > 0 || poller->again->len > 0 || !g_queue_is_empty ((GQueue *)&poller->slow)
          || poller->graveyard->len > 0;
 }
 
@@ -35,7 +35,7 @@ static gboolean
 poller_prepare (GSource *source, int *timeout)
 {
   *timeout = -1;
-  return has_work (((PollerSource *) source)->poller);
+  return has_work (((PollerSource *)source)->poller);
 }
 
 static void
@@ -130,7 +130,7 @@ run_slow (Poller *poller)
 static gboolean
 poller_dispatch (GSource *source, GSourceFunc func, gpointer data)
 {
-  Poller *poller = ((PollerSource *) source)->poller;
+  Poller *poller = ((PollerSource *)source)->poller;
   struct epoll_event events[BATCH];
 
   for (int round = 0; round < ROUNDS; round++)
@@ -156,8 +156,8 @@ poller_new (GError **error)
   int fd = epoll_create1 (EPOLL_CLOEXEC);
   if (fd < 0)
     {
-      g_set_error (error, G_FILE_ERROR, (int) g_file_error_from_errno (errno), "cannot make an epoll descriptor: %s",
-                   g_strerror (errno));
+      g_set_error (error, G_FILE_ERROR, (int)g_file_error_from_errno (errno),
+                   "cannot make an epoll descriptor: %s", g_strerror (errno));
       return NULL;
     }
   Poller *poller = g_new0 (Poller, 1);
@@ -166,7 +166,7 @@ poller_new (GError **error)
   poller->again = g_ptr_array_new ();
   poller->graveyard = g_ptr_array_new ();
   g_queue_init (&poller->slow);
-  poller->source = (PollerSource *) g_source_new (&source_funcs, sizeof (PollerSource));
+  poller->source = (PollerSource *)g_source_new (&source_funcs, sizeof (PollerSource));
   poller->source->poller = poller;
   g_source_add_unix_fd (&poller->source->source, fd, G_IO_IN);
   g_source_attach (&poller->source->source, g_main_context_get_thread_default ());

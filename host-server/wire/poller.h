@@ -1,10 +1,10 @@
-/* All client sockets behind one epoll descriptor, which is one source of the main context: GLib's own poll would
- * cost as much each turn as there are connections.
+/* All client sockets behind one epoll descriptor, which is one source of the main context: GLib's own poll
+ * would cost as much each turn as there are connections.
  *
- * Sockets are watched edge-triggered, for reading and writing, from their first to their last moment, so that no
- * system call is spent on changing interest. A batch is: what is ready reads; what was left half read goes on;
- * one slow piece of work (a step of a TLS handshake) is done, so that handshakes cannot stall messages; then
- * everything that has output is flushed, with one write each. */
+ * Sockets are watched edge-triggered, for reading and writing, from their first to their last moment, so that
+ * no system call is spent on changing interest. A batch is: what is ready reads; what was left half read goes
+ * on; one slow piece of work (a step of a TLS handshake) is done, so that handshakes cannot stall messages;
+ * then everything that has output is flushed, with one write each. */
 #pragma once
 
 #include <glib.h>
@@ -35,7 +35,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Poller, poller_free)
 
 /* FALSE if the kernel has no room for it. */
 gboolean poller_add (Poller *poller, PollWatch *watch);
-/* Forgets @watch, closes its descriptor, and frees what it is part of once nothing of this batch leans on it. */
+/* Forgets @watch, closes its descriptor, and frees what it is part of once nothing of this batch leans on it.
+ */
 void poller_remove (Poller *poller, PollWatch *watch);
 /* Calls ready() again in this batch or the next: there is more to read. */
 void poller_continue (Poller *poller, PollWatch *watch);

@@ -1,4 +1,5 @@
-/* SCRAM (RFC 5802, RFC 7677) on the server's side: a function from messages to messages, with no stream in it.
+/* SCRAM (RFC 5802, RFC 7677) on the server's side: a function from messages to messages, with no stream in
+ * it.
  *
  * Channel binding is not offered, so a client says `n` or `y`; `p` is refused. */
 #pragma once
@@ -26,7 +27,8 @@ typedef struct Scram Scram;
 typedef enum
 {
   SCRAM_OK,
-  SCRAM_MALFORMED,   /* not a message of the grammar, an extension we must not ignore, or a binding we do not offer */
+  SCRAM_MALFORMED,   /* not a message of the grammar, an extension we must not ignore, or a binding we do not
+                        offer */
   SCRAM_WRONG_PROOF, /* not authorized */
 } ScramOutcome;
 

@@ -394,8 +394,8 @@ dup_text (const StanzaChild *child, const char *inner)
   XML_SetUserData (expat, &simple);
   XML_SetElementHandler (expat, on_simple_start, on_simple_end);
   XML_SetCharacterDataHandler (expat, on_simple_text);
-  gboolean is_read = XML_Parse (expat, child->start, (int) child->length, 1) == XML_STATUS_OK && simple.is_simple
-                     && simple.is_found;
+  gboolean is_read = XML_Parse (expat, child->start, (int)child->length, 1) == XML_STATUS_OK
+                     && simple.is_simple && simple.is_found;
   XML_ParserFree (expat);
   return g_string_free (simple.text, !is_read);
 }

@@ -60,7 +60,8 @@ struct Stanza
   const Jid *to;    /* NULL if absent */
   const Jid *from;  /* the sender's full address, put there by the session, never by the peer */
   const char *lang; /* xml:lang of the root or else of its stream; NULL if neither */
-  const char *rest; /* the root's other attributes and prefix declarations, escaped, each with a leading space */
+  const char
+      *rest; /* the root's other attributes and prefix declarations, escaped, each with a leading space */
   gsize rest_length;
   const char *payload; /* the bytes between the root's start and end tags */
   gsize payload_length;
@@ -75,9 +76,10 @@ Stanza *stanza_copy (const Stanza *stanza);
 void stanza_free (Stanza *stanza);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Stanza, stanza_free)
 
-/* Makes a Stanza of an element as the reader gives it; it leans on the element and on @scratch. @to and @from are
- * the prepared addresses (lent; the caller looks at the attributes), @stream_lang may be NULL. FALSE if it is no
- * stanza of this kind: the type is none of the kind's, or an IQ's type or id is missing (bad-request). */
+/* Makes a Stanza of an element as the reader gives it; it leans on the element and on @scratch. @to and @from
+ * are the prepared addresses (lent; the caller looks at the attributes), @stream_lang may be NULL. FALSE if
+ * it is no stanza of this kind: the type is none of the kind's, or an IQ's type or id is missing
+ * (bad-request). */
 typedef struct XmlElement XmlElement;
 gboolean stanza_read (const XmlElement *element, StanzaKind kind, const Jid *to, const Jid *from,
                       const char *stream_lang, GString *scratch, Stanza *stanza);
@@ -96,8 +98,8 @@ typedef struct
 /* Appends @stanza to @out under its new root. */
 void stanza_write (const Stanza *stanza, const StanzaRoot *root, GString *out);
 
-/* Reads one stanza from @bytes, as stanza_write() stored it with `with_xmlns`; NULL if it is not one. Not for the
- * message path. */
+/* Reads one stanza from @bytes, as stanza_write() stored it with `with_xmlns`; NULL if it is not one. Not for
+ * the message path. */
 Stanza *stanza_new_from_bytes (const char *bytes, gsize length);
 
 /* The character data of the first child of that name and namespace, unescaped; NULL if absent or not simple
@@ -136,8 +138,8 @@ typedef enum
 const char *stanza_error_to_text (StanzaError error);
 
 /* The error reply to @stanza (its sender, id and kind), from the address it was sent to, with the type that
- * RFC 6120 §8.3.3 gives the condition. @text (may be NULL) is plain text for people; @application (may be NULL)
- * is XML in a namespace of its own. Appends nothing for a stanza that must not be answered (an error, an IQ
- * result). */
+ * RFC 6120 §8.3.3 gives the condition. @text (may be NULL) is plain text for people; @application (may be
+ * NULL) is XML in a namespace of its own. Appends nothing for a stanza that must not be answered (an error,
+ * an IQ result). */
 void stanza_write_error (const Stanza *stanza, StanzaError error, const char *text, const char *application,
                          GString *out);

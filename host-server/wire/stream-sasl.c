@@ -146,9 +146,9 @@ read_scram_first (Sasl *sasl, const char *message, gsize length, GString *out)
   sasl->is_known = sasl->find (sasl->local, sasl->hash, &verifier, sasl->data) && sasl->jid != NULL;
   g_autofree char *nonce = id_new_random (18);
   g_autofree char *challenge
-    = scram_write_challenge (sasl->scram, &verifier, verifier.salt, sizeof verifier.salt, nonce);
+      = scram_write_challenge (sasl->scram, &verifier, verifier.salt, sizeof verifier.salt, nonce);
   secret_wipe (&verifier, sizeof verifier);
-  g_autofree char *encoded = g_base64_encode ((const guint8 *) challenge, strlen (challenge));
+  g_autofree char *encoded = g_base64_encode ((const guint8 *)challenge, strlen (challenge));
   g_string_append_printf (out, "<challenge xmlns='" SASL_NS "'>%s</challenge>", encoded);
   sasl->step = STEP_FINAL;
   return SASL_CONTINUES;
@@ -175,9 +175,9 @@ read_plain (Sasl *sasl, const char *message, gsize length, GString *out)
 {
   const char *end = message + length;
   const char *first = memchr (message, '\0', length);
-  const char *second = first != NULL ? memchr (first + 1, '\0', (gsize) (end - first - 1)) : NULL;
+  const char *second = first != NULL ? memchr (first + 1, '\0', (gsize)(end - first - 1)) : NULL;
   if (second == NULL || second == first + 1 || second + 1 == end
-      || memchr (second + 1, '\0', (gsize) (end - second - 1)) != NULL
+      || memchr (second + 1, '\0', (gsize)(end - second - 1)) != NULL
       || !g_utf8_validate (message, first - message, NULL)
       || !g_utf8_validate (first + 1, second - first - 1, NULL)
       || !g_utf8_validate (second + 1, end - second - 1, NULL))
@@ -185,7 +185,7 @@ read_plain (Sasl *sasl, const char *message, gsize length, GString *out)
   set_username (sasl, first + 1);
   if (!is_own_authzid (sasl, message))
     return fail (sasl, out, "invalid-authzid");
-  sasl->password = secret_new (second + 1, (gsize) (end - second - 1));
+  sasl->password = secret_new (second + 1, (gsize)(end - second - 1));
   sasl->step = STEP_DONE;
   return SASL_NEEDS_PASSWORD_CHECK;
 }
@@ -204,11 +204,11 @@ read_message (Sasl *sasl, const char *text, gsize text_length, GString *out)
   if (length > MAX_MESSAGE)
     outcome = fail (sasl, out, "malformed-request");
   else if (sasl->mechanism == MECHANISM_PLAIN && sasl->step == STEP_FIRST)
-    outcome = read_plain (sasl, (const char *) message, length, out);
+    outcome = read_plain (sasl, (const char *)message, length, out);
   else if (sasl->mechanism == MECHANISM_SCRAM && sasl->step == STEP_FIRST)
-    outcome = read_scram_first (sasl, (const char *) message, length, out);
+    outcome = read_scram_first (sasl, (const char *)message, length, out);
   else if (sasl->mechanism == MECHANISM_SCRAM && sasl->step == STEP_FINAL)
-    outcome = read_scram_final (sasl, (const char *) message, length, out);
+    outcome = read_scram_final (sasl, (const char *)message, length, out);
   else
     outcome = fail (sasl, out, "malformed-request");
   secret_wipe (message, length);
@@ -220,7 +220,8 @@ sasl_begin (Sasl *sasl, const XmlElement *auth, GString *out)
 {
   const char *name = xml_element_get_attribute (auth, "mechanism");
   for (gsize i = 0; name != NULL && i < G_N_ELEMENTS (mechanisms); i++)
-    if (g_str_equal (mechanisms[i].name, name) && (sasl->is_secure || mechanisms[i].mechanism != MECHANISM_PLAIN))
+    if (g_str_equal (mechanisms[i].name, name)
+        && (sasl->is_secure || mechanisms[i].mechanism != MECHANISM_PLAIN))
       {
         sasl->mechanism = mechanisms[i].mechanism;
         sasl->hash = mechanisms[i].hash;

@@ -29,8 +29,8 @@ SaslOutcome sasl_password_checked (Sasl *sasl, gboolean is_right, GString *out);
 
 /* The name that logs in, prepared if it can be; NULL before it was said. Lent. */
 const char *sasl_get_local (const Sasl *sasl);
-const Jid *sasl_get_jid (const Sasl *sasl);  /* bare; after success */
-Secret *sasl_take_password (Sasl *sasl);     /* PLAIN */
+const Jid *sasl_get_jid (const Sasl *sasl); /* bare; after success */
+Secret *sasl_take_password (Sasl *sasl);    /* PLAIN */
 
 void sasl_write_mechanisms (GString *out, gboolean is_secure);
 void sasl_write_failure (GString *out, const char *condition);

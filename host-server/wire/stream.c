@@ -32,14 +32,14 @@ struct Stream
   StreamNotify notify;
   gpointer notify_data;
   XmlReader *reader;
-  Sasl *sasl;        /* NULL: no exchange runs */
-  GString *out;      /* NULL: nothing to write */
-  GString *held;     /* bytes that came while reading was held */
+  Sasl *sasl;    /* NULL: no exchange runs */
+  GString *out;  /* NULL: nothing to write */
+  GString *held; /* bytes that came while reading was held */
   GString *scratch;
-  Jid *jid;          /* bare once authenticated, full once bound */
-  Jid *last_to;      /* a client writes to the same address again and again */
+  Jid *jid;     /* bare once authenticated, full once bound */
+  Jid *last_to; /* a client writes to the same address again and again */
   char *last_to_text;
-  char *lang;        /* the stream's xml:lang */
+  char *lang; /* the stream's xml:lang */
   guint64 n_stanzas;
   guint n_holds;
   guint n_failures;
@@ -202,7 +202,7 @@ void
 stream_output_written (Stream *stream, gsize length)
 {
   if (length < stream->out->len)
-    g_string_erase (stream->out, 0, (gssize) length);
+    g_string_erase (stream->out, 0, (gssize)length);
   else
     buffers_give_back (stream->settings->buffers, g_steal_pointer (&stream->out));
 }
@@ -259,7 +259,7 @@ write_features (Stream *stream)
         {
           sasl_write_mechanisms (out, stream->is_secure);
           if (settings->early_features != NULL)
-            g_string_append_len (out, settings->early_features->str, (gssize) settings->early_features->len);
+            g_string_append (out, settings->early_features);
         }
     }
   APPEND (out, "</stream:features>");
@@ -330,7 +330,8 @@ static const char *
 find_lang (const XmlElement *element)
 {
   for (guint i = 0; i < element->n_attributes; i++)
-    if (g_str_equal (element->attributes[i].prefix, "xml") && g_str_equal (element->attributes[i].name, "lang"))
+    if (g_str_equal (element->attributes[i].prefix, "xml")
+        && g_str_equal (element->attributes[i].name, "lang"))
       return element->attributes[i].value;
   return NULL;
 }
@@ -428,8 +429,8 @@ finish_sasl (Stream *stream, SaslOutcome outcome)
       return;
     case SASL_NEEDS_PASSWORD_CHECK:
       stream_hold (stream);
-      settings->handler->check_password (stream, sasl_get_local (stream->sasl), sasl_take_password (stream->sasl),
-                                         settings->handler_data);
+      settings->handler->check_password (stream, sasl_get_local (stream->sasl),
+                                         sasl_take_password (stream->sasl), settings->handler_data);
       return;
     case SASL_SUCCEEDED:
       stream->jid = jid_ref (sasl_get_jid (stream->sasl));
@@ -510,7 +511,8 @@ read_bind (Stream *stream, const Stanza *stanza)
   if (resource != NULL && resource[0] == '\0')
     g_clear_pointer (&resource, g_free);
 
-  g_autoptr (Jid) full = settings->handler->bind (stream, stream->jid, resource, &error, settings->handler_data);
+  g_autoptr (Jid) full
+      = settings->handler->bind (stream, stream->jid, resource, &error, settings->handler_data);
   if (stream->is_ended)
     return;
   if (full == NULL)
@@ -524,7 +526,7 @@ read_bind (Stream *stream, const Stanza *stanza)
   APPEND (out, "<iq type='result'");
   text_append_xml_attribute (out, "id", stanza->id);
   APPEND (out, "><bind xmlns='" BIND_NS "'><jid>");
-  g_string_append_len (out, xml, (gssize) length);
+  g_string_append_len (out, xml, (gssize)length);
   APPEND (out, "</jid></bind></iq>");
   stream_set_bound (stream, full);
   settings->handler->bound (stream, settings->handler_data);
@@ -552,11 +554,11 @@ read_management (Stream *stream, const XmlElement *element)
   guint64 number = 0;
   gboolean has_h = h != NULL && g_ascii_string_to_unsigned (h, 10, 0, G_MAXUINT32, &number, NULL);
 
-  read.h = (guint32) number;
+  read.h = (guint32)number;
   read.id = xml_element_get_attribute (element, "previd");
   read.wants_resumption = resume != NULL && (g_str_equal (resume, "true") || g_str_equal (resume, "1"));
   if (max != NULL && g_ascii_string_to_unsigned (max, 10, 0, G_MAXUINT32, &number, NULL))
-    read.max_s = (guint32) number;
+    read.max_s = (guint32)number;
 
   gboolean is_in_order = stream->is_bound;
   if (g_str_equal (element->name, "enable"))
@@ -578,7 +580,8 @@ read_management (Stream *stream, const XmlElement *element)
   if (is_in_order)
     settings->handler->management (stream, &read, settings->handler_data);
   else if (read.element == STREAM_ENABLE || read.element == STREAM_RESUME)
-    APPEND (output (stream), "<failed xmlns='" SM_NS "'><unexpected-request xmlns='" STANZAS_NS "'/></failed>");
+    APPEND (output (stream),
+            "<failed xmlns='" SM_NS "'><unexpected-request xmlns='" STANZAS_NS "'/></failed>");
   else
     fail (stream, "policy-violation", NULL);
 }
@@ -625,7 +628,8 @@ deliver (Stream *stream, const Stanza *stanza)
   gboolean is_set = stanza->kind == STANZA_IQ && stanza->type == STANZA_TYPE_SET;
   if (stream->is_authenticated && is_set && stanza_find_child (stanza, "bind", BIND_NS) != NULL)
     read_bind (stream, stanza);
-  else if (stream->is_authenticated || (!stream->is_secure && settings->requires_tls) || stanza->kind != STANZA_IQ
+  else if (stream->is_authenticated || (!stream->is_secure && settings->requires_tls)
+           || stanza->kind != STANZA_IQ
            || !settings->handler->early_request (stream, stanza, settings->handler_data))
     fail (stream, "not-authorized", NULL);
 }
@@ -681,7 +685,7 @@ on_element (const XmlElement *element, gpointer data)
     if (strcmp (element->name, kinds[i]) == 0)
       {
         if (strcmp (element->ns, CLIENT_NS) == 0)
-          read_stanza (stream, element, (StanzaKind) i);
+          read_stanza (stream, element, (StanzaKind)i);
         else
           fail (stream, "invalid-namespace", NULL);
         return;
@@ -768,7 +772,7 @@ stream_receive (Stream *stream, const char *bytes, gsize length)
     {
       if (stream->held == NULL)
         stream->held = g_string_new (NULL);
-      g_string_append_len (stream->held, bytes, (gssize) length);
+      g_string_append_len (stream->held, bytes, (gssize)length);
     }
   stream_unref (stream);
 }

@@ -1,7 +1,7 @@
 /* A client's stream (RFC 6120): the negotiation of TLS, SASL and a resource, and then stanzas.
  *
- * It is a function from state and bytes to state and bytes: what it answers lies in its output, what it must be
- * told or cannot decide goes through its handler. No socket, no clock, no database in it. */
+ * It is a function from state and bytes to state and bytes: what it answers lies in its output, what it must
+ * be told or cannot decide goes through its handler. No socket, no clock, no database in it. */
 #pragma once
 
 #include "host-server/wire/buffers.h"
@@ -38,7 +38,8 @@ typedef struct
 /* Called on the way through stream_receive(). @data is the settings' handler_data. */
 typedef struct
 {
-  /* Looks up an account by prepared localpart. FALSE: there is none (the stream goes on with a false salt). */
+  /* Looks up an account by prepared localpart. FALSE: there is none (the stream goes on with a false salt).
+   */
   gboolean (*find_verifier) (Stream *stream, const char *local, ScramHash hash, ScramVerifier *verifier,
                              gpointer data);
   /* PLAIN: answered by stream_password_checked(), now or later; the stream reads nothing until then. */
@@ -46,7 +47,8 @@ typedef struct
   /* Whether this peer may try to log in (again) now. */
   gboolean (*may_login) (Stream *stream, gpointer data);
   void (*login_failed) (Stream *stream, const char *local, gpointer data);
-  /* Binds a resource (NULL: of the server's choice) for the stream's account. Full address, or NULL with @error. */
+  /* Binds a resource (NULL: of the server's choice) for the stream's account. Full address, or NULL with
+   * @error. */
   Jid *(*bind) (Stream *stream, const Jid *bare, const char *resource, StanzaError *error, gpointer data);
   /* The answer to bind is written. */
   void (*bound) (Stream *stream, gpointer data);
@@ -74,8 +76,8 @@ typedef struct
   XmlLimits after_login;
   guint login_attempts; /* 0: no limit */
   const Secret *salt_key;
-  guint32 iterations; /* said to names without account */
-  GString *early_features; /* XML of features before login */
+  guint32 iterations;         /* said to names without account */
+  const char *early_features; /* XML of features before login; NULL: none */
   const StreamHandler *handler;
   gpointer handler_data;
 } StreamSettings;

@@ -16,7 +16,7 @@ struct Timers
 static gboolean
 timers_dispatch (GSource *source, GSourceFunc func, gpointer data)
 {
-  Timers *timers = ((TimersSource *) source)->timers;
+  Timers *timers = ((TimersSource *)source)->timers;
   g_source_set_ready_time (source, -1);
   timers_run (timers);
   return G_SOURCE_CONTINUE;
@@ -30,7 +30,7 @@ timers_new (Clock *clock)
   Timers *timers = g_new0 (Timers, 1);
   timers->clock = clock;
   timers->heap = g_ptr_array_new ();
-  timers->source = (TimersSource *) g_source_new (&source_funcs, sizeof (TimersSource));
+  timers->source = (TimersSource *)g_source_new (&source_funcs, sizeof (TimersSource));
   timers->source->timers = timers;
   g_source_attach (&timers->source->source, g_main_context_get_thread_default ());
   return timers;
@@ -42,7 +42,7 @@ timers_free (Timers *timers)
   if (timers == NULL)
     return;
   for (guint i = 0; i < timers->heap->len; i++)
-    ((Timer *) timers->heap->pdata[i])->place = 0;
+    ((Timer *)timers->heap->pdata[i])->place = 0;
   g_source_destroy (&timers->source->source);
   g_source_unref (&timers->source->source);
   g_ptr_array_unref (timers->heap);
@@ -111,7 +111,7 @@ take_out (Timers *timers, Timer *timer)
 {
   guint place = timer->place;
   Timer *last = at (timers, timers->heap->len);
-  g_ptr_array_set_size (timers->heap, (int) timers->heap->len - 1);
+  g_ptr_array_set_size (timers->heap, (int)timers->heap->len - 1);
   timer->place = 0;
   if (last == timer)
     return;

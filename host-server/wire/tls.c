@@ -13,7 +13,8 @@ struct Tls
 static const guint8 protocol[] = "\x0bxmpp-client";
 
 static int
-select_protocol (SSL *ssl, const guint8 **out, guint8 *out_length, const guint8 *in, guint in_length, void *is_direct)
+select_protocol (SSL *ssl, const guint8 **out, guint8 *out_length, const guint8 *in, guint in_length,
+                 void *is_direct)
 {
   guint8 *selected;
   if (SSL_select_next_proto (&selected, out_length, protocol, sizeof protocol - 1, in, in_length)
@@ -43,12 +44,13 @@ make_context (const char *certificate, const char *private_key, gboolean is_dire
   if (context == NULL)
     g_error ("OpenSSL does not start");
   SSL_CTX_set_min_proto_version (context, TLS1_2_VERSION);
-  SSL_CTX_set_options (context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_options (context,
+                       SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode (context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE
-                               | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+                                 | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode (context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets (context, 1);
-  SSL_CTX_set_session_id_context (context, (const guint8 *) "xmpp", 4);
+  SSL_CTX_set_session_id_context (context, (const guint8 *)"xmpp", 4);
   SSL_CTX_set_max_early_data (context, 0);
   if (SSL_CTX_set_cipher_list (context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
     g_error ("OpenSSL has none of our ciphers");
@@ -73,7 +75,8 @@ tls_reload (Tls *tls, const char *certificate, const char *private_key, GError *
       SSL_CTX *context = make_context (certificate, private_key, i == 1, error);
       if (context == NULL)
         return FALSE;
-      if (tls->contexts[i] != NULL && SSL_CTX_get_tlsext_ticket_keys (tls->contexts[i], keys, sizeof keys) == 1)
+      if (tls->contexts[i] != NULL
+          && SSL_CTX_get_tlsext_ticket_keys (tls->contexts[i], keys, sizeof keys) == 1)
         SSL_CTX_set_tlsext_ticket_keys (context, keys, sizeof keys);
       OPENSSL_cleanse (keys, sizeof keys);
       SSL_CTX_free (tls->contexts[i]);

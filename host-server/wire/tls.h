@@ -1,4 +1,5 @@
-/* TLS on OpenSSL: 1.2 and up, no early data, tickets for resumption, and buffers only while they are in use. */
+/* TLS on OpenSSL: 1.2 and up, no early data, tickets for resumption, and buffers only while they are in use.
+ */
 #pragma once
 
 #include <glib.h>

@@ -1,0 +1,170 @@
+#include "host-server/server.h"
+
+#include "common/base/log.h"
+#include "host-server/core/clients.h"
+#include "host-server/core/control.h"
+#include "host-server/core/http.h"
+#include "host-server/core/router.h"
+#include "host-server/im/im.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <jansson.h>
+#include <string.h>
+
+#define DRAIN_S       5
+#define DRAIN_TICK_MS 20
+
+struct HostServer
+{
+  Server core;
+  Clients *clients;
+  Im *im;
+  guint drain_source;
+  gint64 drain_until_us;
+  void (*drained) (gpointer data);
+  gpointer drained_data;
+};
+
+static gboolean
+open_folder (const char *folder, GError **error)
+{
+  if (g_mkdir_with_parents (folder, 0700) == 0)
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, (int)g_file_error_from_errno (errno), "cannot make folder '%s': %s",
+               folder, g_strerror (errno));
+  return FALSE;
+}
+
+static Store *
+open_store (const Config *config, GError **error)
+{
+  const char *data = config_get_text (config, "server", "data");
+  const char *url = config_get_text (config, "store", "url");
+  const char *folder = url != NULL && strlen (url) > strlen ("sqlite:") ? url + strlen ("sqlite:") : data;
+  g_autofree char *key_file = g_strdup (config_get_text (config, "store", "key_file"));
+  if (key_file == NULL)
+    key_file = g_build_filename (data, "store.key", NULL);
+  return open_folder (folder, error) ? store_open (folder, key_file, error) : NULL;
+}
+
+/* For who started us with port 0: once this file is there, everything listens. */
+static gboolean
+write_addresses (const HostServer *server, GError **error)
+{
+  g_autofree char *path
+      = g_build_filename (config_get_text (server->core.config, "server", "data"), "addresses.json", NULL);
+  json_t *addresses = json_pack ("{s:s, s:s*, s:s*}", "xmpp", clients_peek_address (server->clients),
+                                 "direct_tls", clients_peek_direct_address (server->clients), "http",
+                                 http_peek_address (server->core.http));
+  char *text = json_dumps (addresses, JSON_INDENT (1));
+  gboolean is_written = g_file_set_contents (path, text, -1, error);
+  free (text);
+  json_decref (addresses);
+  return is_written;
+}
+
+static void
+forget_addresses (const HostServer *server)
+{
+  g_autofree char *path
+      = g_build_filename (config_get_text (server->core.config, "server", "data"), "addresses.json", NULL);
+  g_unlink (path);
+}
+
+/* The table of contents: what a server is made of, in order. */
+HostServer *
+host_server_new (const char *config_path, GError **error)
+{
+  g_autoptr (HostServer) server = g_new0 (HostServer, 1);
+  Server *core = &server->core;
+
+  core->config = config_load (config_path, error);
+  if (core->config == NULL)
+    return NULL;
+  const char *data = config_get_text (core->config, "server", "data");
+  const char *domain = config_get_text (core->config, "server", "domain");
+  g_autofree char *market = g_strconcat ("market.", domain, NULL);
+  core->clock = clock_new_system ();
+  core->domain = jid_new (domain, strlen (domain));
+  core->market = jid_new (market, strlen (market));
+  if (!open_folder (data, error))
+    return NULL;
+  forget_addresses (server);
+  core->controls = controls_new (data);
+  core->store = open_store (core->config, error);
+  if (core->store == NULL)
+    return NULL;
+  core->hooks = hooks_new ();
+  server->clients = clients_new (core, error);
+  if (server->clients == NULL)
+    return NULL;
+  core->services = services_new (core->sessions, core->hooks, core->domain, core->market, core->clock);
+  core->router = router_new (core->sessions, core->services, core->domain, core->market);
+  core->http = http_new ();
+
+  server->im = im_new (core);
+
+  if (!controls_start (core->controls, NULL, error) || !http_listen (core->http, core->config, NULL, error)
+      || !clients_listen (server->clients, error) || !write_addresses (server, error))
+    return NULL;
+  log_info ("server", "serving domain=%s xmpp=%s", domain, clients_peek_address (server->clients));
+  return g_steal_pointer (&server);
+}
+
+gboolean
+host_server_reload (HostServer *server, GError **error)
+{
+  return config_reload (server->core.config, error) && clients_reload (server->clients, error)
+         && http_reload (server->core.http, server->core.config, error);
+}
+
+static gboolean
+on_drain_tick (gpointer data)
+{
+  HostServer *server = data;
+  if (clients_get_connections (server->clients) > 0
+      && clock_get_monotonic_us (server->core.clock) < server->drain_until_us)
+    return G_SOURCE_CONTINUE;
+  server->drain_source = 0;
+  server->drained (server->drained_data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+host_server_drain (HostServer *server, void (*done) (gpointer data), gpointer data)
+{
+  if (server->drained != NULL)
+    return;
+  server->drained = done;
+  server->drained_data = data;
+  server->drain_until_us = clock_get_monotonic_us (server->core.clock) + DRAIN_S * G_USEC_PER_SEC;
+  forget_addresses (server);
+  clients_drain (server->clients);
+  server->drain_source = g_timeout_add (DRAIN_TICK_MS, on_drain_tick, server);
+}
+
+void
+host_server_free (HostServer *server)
+{
+  if (server == NULL)
+    return;
+  Server *core = &server->core;
+  g_clear_handle_id (&server->drain_source, g_source_remove);
+  if (server->clients != NULL)
+    clients_close (server->clients);
+  /* What is committed still has its done functions run, and those lean on the rooms. */
+  g_clear_pointer (&core->http, http_free);
+  g_clear_pointer (&core->controls, controls_free);
+  g_clear_pointer (&core->store, store_close);
+  g_clear_pointer (&server->im, im_free);
+  g_clear_pointer (&core->router, router_free);
+  g_clear_pointer (&core->services, services_free);
+  g_clear_pointer (&server->clients, clients_free);
+  g_clear_pointer (&core->hooks, hooks_free);
+  jid_unref (core->domain);
+  jid_unref (core->market);
+  clock_free (core->clock);
+  config_free (core->config);
+  g_free (server);
+}
