@@ -1,6 +1,7 @@
 #include "host-server/server.h"
 
 #include "common/base/log.h"
+#include "host-server/configuration/configuration.h"
 #include "host-server/core/clients.h"
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
@@ -20,6 +21,7 @@ struct HostServer
   Server core;
   Clients *clients;
   Im *im;
+  Configuration *configuration;
   guint drain_source;
   gint64 drain_until_us;
   void (*drained) (gpointer data);
@@ -104,6 +106,7 @@ host_server_new (const char *config_path, GError **error)
   core->http = http_new ();
 
   server->im = im_new (core);
+  server->configuration = configuration_new (core);
 
   if (!controls_start (core->controls, NULL, error) || !http_listen (core->http, core->config, NULL, error)
       || !clients_listen (server->clients, error) || !write_addresses (server, error))
@@ -157,6 +160,7 @@ host_server_free (HostServer *server)
   g_clear_pointer (&core->http, http_free);
   g_clear_pointer (&core->controls, controls_free);
   g_clear_pointer (&core->store, store_close);
+  g_clear_pointer (&server->configuration, configuration_free);
   g_clear_pointer (&server->im, im_free);
   g_clear_pointer (&core->router, router_free);
   g_clear_pointer (&core->services, services_free);

@@ -1,8 +1,15 @@
-/* What the server says of itself: software version (XEP-0092) and time (XEP-0202). */
+/* What the server says of itself: that it is there (XEP-0199), its version (XEP-0092) and its time (XEP-0202). */
 #include "host-server/im/room.h"
 
+#define NS_PING    "urn:xmpp:ping"
 #define NS_VERSION "jabber:iq:version"
 #define NS_TIME    "urn:xmpp:time"
+
+static void
+answer_ping (ServiceRequest *request, gpointer data)
+{
+  service_request_reply (request, NULL);
+}
 
 static void
 answer_version (ServiceRequest *request, gpointer data)
@@ -26,6 +33,11 @@ im_entity_init (Im *im)
 {
   static const ServiceTarget targets[] = { SERVICE_DOMAIN, SERVICE_MARKET };
   Services *services = im->server->services;
+  for (ServiceTarget target = 0; target < N_SERVICE_TARGETS; target++)
+    {
+      services_add (services, target, STANZA_TYPE_GET, "ping", NS_PING, SERVICE_TREE_FREE, answer_ping, im);
+      services_add_feature (services, target, NS_PING);
+    }
   for (gsize i = 0; i < G_N_ELEMENTS (targets); i++)
     {
       services_add (services, targets[i], STANZA_TYPE_GET, "query", NS_VERSION, SERVICE_TREE_FREE,

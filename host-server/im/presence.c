@@ -245,7 +245,7 @@ end_directed (Im *im, Session *session)
     }
 }
 
-/* @presence is the client's own, or NULL if its session ended. */
+/* @presence is the client's own, or NULL if its session ended. §4.5.2: the resource that said so is told as well. */
 static void
 withdraw (Im *im, Session *session, const Stanza *presence)
 {
@@ -255,6 +255,8 @@ withdraw (Im *im, Session *session, const Stanza *presence)
       session_set_presence (session, FALSE, 0);
       stanza_free (g_steal_pointer (&shown->last));
       broadcast (im, session, presence);
+      if (presence != NULL)
+        send_presence (session, presence);
     }
   end_directed (im, session);
 }

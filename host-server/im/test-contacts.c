@@ -365,6 +365,8 @@ test_presence_reaches_own_resources_and_friends (void)
       bob, "<presence from='alice@d/desk' to='bob@d' type='unavailable'><status>bye</status></presence>");
   world_expect (
       alice, "<presence from='alice@d/desk' to='alice@d' type='unavailable'><status>bye</status></presence>");
+  world_expect (
+      desk, "<presence from='alice@d/desk' to='alice@d' type='unavailable'><status>bye</status></presence>");
   world_end (world, desk); /* not said twice */
   world_expect_nothing (bob);
   world_end (world, alice);
