@@ -229,7 +229,7 @@ read_answer (FrameReader *answer, ModulesKeygenResult *result)
       break;
     }
   *result = (ModulesKeygenResult){ .outcome = MODULES_FAILED,
-                                   .reason = code == HOST_OK ? "the module's serial is none"
+                                   .reason = code == HOST_OK ? "the module's answer is no serial"
                                                              : "the module failed by its own word" };
   return FALSE;
 }

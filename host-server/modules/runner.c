@@ -15,7 +15,8 @@
 #define MAX_LOG_LINES 20
 /* A module that says more than this in one call is not logging. */
 #define MAX_LOG_FRAMES   1000
-#define LOAD_DEADLINE_US (5 * G_USEC_PER_SEC)
+/* Loading may take so many times as long as a call: libraries set themselves up. */
+#define LOAD_DEADLINES 5
 #define IDLE_US          (60 * G_USEC_PER_SEC)
 /* How long the end of a killed call may take before its zygote is killed, and how long the zygote's word
  * about an ended call is waited for. */
@@ -501,7 +502,7 @@ start_zygote (ModuleRunner *runner, GError **error)
   runner->state = ZYGOTE_STARTING;
   runner->is_end_no_fault = FALSE;
   runner->generation = runner->module->generation;
-  runner->due_us = g_get_monotonic_time () + LOAD_DEADLINE_US;
+  runner->due_us = g_get_monotonic_time () + LOAD_DEADLINES * runner->setting.deadline_ms * G_GINT64_CONSTANT (1000);
   return TRUE;
 }
 
@@ -541,7 +542,7 @@ dispatch (ModuleRunner *runner)
   g_queue_pop_head (&runner->waiting);
   g_queue_push_tail (&runner->running, call);
   call->channel = ends[0];
-  call->due_us = g_get_monotonic_time () + runner->setting.deadline_ms * 1000;
+  call->due_us = g_get_monotonic_time () + runner->setting.deadline_ms * G_GINT64_CONSTANT (1000);
   call->source = g_unix_fd_source_new (ends[0], G_IO_IN);
   g_source_set_callback (call->source, G_SOURCE_FUNC (on_call), call, NULL);
   g_source_attach (call->source, g_source_get_context (runner->tick));
