@@ -88,16 +88,21 @@ dup_shown_fingerprint (const char *hex)
   return g_strdup (out->str);
 }
 
+char *
+app_dup_certificate_text (App *app, const SessionReport *report)
+{
+  g_autofree char *shown = dup_shown_fingerprint (report->fingerprint);
+  return g_strdup_printf ("the certificate of %s cannot be trusted: %s\n  SHA-256 fingerprint: %s",
+                          session_peek_domain (client_peek_session (app->client)), report->detail, shown);
+}
+
 static void
 on_certificate (App *app, const SessionReport *report)
 {
   Session *session = client_peek_session (app->client);
   const char *domain = session_peek_domain (session);
   g_autofree char *fingerprint = g_strdup (report->fingerprint);
-  g_autofree char *shown = dup_shown_fingerprint (fingerprint);
-  g_autofree char *text
-      = g_strdup_printf ("the certificate of %s cannot be trusted: %s\n  SHA-256 fingerprint: %s", domain,
-                         report->detail, shown);
+  g_autofree char *text = app_dup_certificate_text (app, report);
   /* A pin that was given is the user's word; another certificate is not a question but an alarm. */
   if (app->arguments->pin == NULL && !app->arguments->is_json)
     {
@@ -124,6 +129,8 @@ static void
 on_offline (App *app, const SessionReport *report)
 {
   g_autofree char *detail = g_strdup (report->detail);
+  if (app->command->offline != NULL && app->command->offline (app, report))
+    return;
   switch (report->end)
     {
     case CONNECTION_END_CERTIFICATE:
@@ -298,6 +305,8 @@ app_init (App *app, GError **error)
   if (!make_client (app, error))
     return FALSE;
   Session *session = client_peek_session (app->client);
+  if (app->command->open != NULL)
+    app->command->open (app);
   session_watch (session, &watch, app);
   session_open (session);
   return TRUE;

@@ -17,6 +17,10 @@ typedef struct
   /* A lost connection is the end, unless the command can go on after it. */
   gboolean survives_loss;
   void (*start) (App *app);
+  /* Before the session is opened. NULL: nothing to do. */
+  void (*open) (App *app);
+  /* The session is OFFLINE and will not try again. FALSE (or NULL): end as every command does. */
+  gboolean (*offline) (App *app, const SessionReport *report);
   /* Every later return, and every loss. NULL: none of its business. */
   void (*returned) (App *app);
   void (*lost) (App *app);
@@ -45,6 +49,9 @@ void app_finish (App *app, ExitCode code);
 void app_fail (App *app, ExitCode code, const char *format, ...) G_GNUC_PRINTF (3, 4);
 /* What to tell the user of a reply that is not a result, and with which exit code to end. */
 char *app_dup_reply_text (const Reply *reply, ExitCode *code);
+
+/* What the user must know of a certificate that cannot be trusted. */
+char *app_dup_certificate_text (App *app, const SessionReport *report);
 
 /* Asks on the terminal; FALSE without one, or if the answer is not yes. Only before the loop turns. */
 gboolean app_ask (const char *question);

@@ -3,9 +3,10 @@
 
 #include "host-client/cli/app.h"
 
-/* The command that @arguments name; NULL: interactive. */
+/* The command that @arguments name; */
 const Command *command_find (const Arguments *arguments);
 
 /* Rows of the table that live in files of their own. */
 extern const Command command_login, command_send, command_listen, command_roster, command_catalog, command_serials,
-    command_buy, command_order, command_decline, command_plugin_list, command_plugin_install, command_plugin_use;
+    command_buy, command_order, command_decline, command_plugin_list, command_plugin_install, command_plugin_use,
+    command_interactive;

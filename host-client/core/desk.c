@@ -19,7 +19,6 @@ struct DeskPlugin
   char *id;
   Plugin *plugin; /* NULL: not installed */
   Dialogue *dialogue;
-  gboolean was_running;
 };
 
 static void
@@ -78,11 +77,6 @@ static void
 on_plugin_state (Plugin *process, const PluginReport *report, gpointer data)
 {
   DeskPlugin *plugin = data;
-  Desk *desk = plugin->desk;
-  gboolean was_running = plugin->was_running;
-  plugin->was_running = report->state == PLUGIN_STATE_RUNNING;
-  if (was_running && report->state == PLUGIN_STATE_CRASHED && desk->events.crashed != NULL)
-    desk->events.crashed (plugin, report->reason, desk->data);
   dialogue_note_report (plugin->dialogue, report);
 }
 
@@ -107,7 +101,6 @@ static void
 on_start (Dialogue *dialogue, const PluginLicence *licence, gpointer data)
 {
   DeskPlugin *plugin = data;
-  plugin->was_running = FALSE;
   plugin_start (plugin->plugin, licence);
 }
 
@@ -269,7 +262,6 @@ desk_run (DeskPlugin *plugin, const char *command, const char *input, gpointer t
 void
 desk_stop (DeskPlugin *plugin)
 {
-  plugin->was_running = FALSE;
   if (plugin->plugin != NULL)
     plugin_stop (plugin->plugin);
 }

@@ -13,8 +13,6 @@ typedef struct
   void (*ask) (DeskPlugin *plugin, const DialogueView *view, gpointer data);
   void (*show) (DeskPlugin *plugin, const DialogueView *view, gpointer data);
   void (*end) (DeskPlugin *plugin, const DialogueView *view, gpointer data);
-  /* A plugin that ran has stopped by itself: one line to show. It can be used again. */
-  void (*crashed) (DeskPlugin *plugin, const char *reason, gpointer data);
   void (*notify) (DeskPlugin *plugin, const char *title, const char *text, gpointer data);
   /* The answer to desk_run(). */
   void (*result) (DeskPlugin *plugin, PluginResult result, const char *text, gpointer tag, gpointer data);

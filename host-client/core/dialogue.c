@@ -485,8 +485,10 @@ dialogue_note_report (Dialogue *dialogue, const PluginReport *report)
   const SerialEntry *entry = find_entry (dialogue);
   switch (report->state)
     {
-    case PLUGIN_STATE_OFF:
     case PLUGIN_STATE_STARTING:
+      return;
+    case PLUGIN_STATE_OFF:
+      step (dialogue, PURCHASE_EVENT_STOPPED);
       return;
     case PLUGIN_STATE_RUNNING:
       step (dialogue, PURCHASE_EVENT_ACCEPTED);

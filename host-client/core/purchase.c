@@ -31,7 +31,8 @@ typedef struct
   { state, E (NEEDS_SERIAL), ALWAYS, S (ASKING), D (ASK) },                                                           \
   { state, E (BAD), ALWAYS, S (REPORTING), D (REPORT) },                                                              \
   { state, E (EXPIRED), ALWAYS, S (REPORTING), D (REPORT) },                                                          \
-  { state, E (FAILED), ALWAYS, S (OFF), D (END) }
+  { state, E (FAILED), ALWAYS, S (OFF), D (END) },                                                                    \
+  { state, E (STOPPED), ALWAYS, S (IDLE), 0 }
 
 #define ORDER_ENDS(state)                                                                                             \
   { state, E (ORDER_ENDED), ALWAYS, S (OFF), D (FORGET) | D (END) },                                                  \
