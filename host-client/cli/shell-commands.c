@@ -97,7 +97,7 @@ run_history (Shell *shell, const char *rest)
   if (word[0] != '\0' && jid == NULL)
     return;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) lines = history_list (client_peek_db (shell->app->client), jid, 20, &error);
+  g_autoptr (GPtrArray) lines = history_read_last (client_peek_db (shell->app->client), jid, 20, &error);
   if (lines == NULL)
     {
       shell_warn (shell, "cannot read the history: %s", error->message);

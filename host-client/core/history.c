@@ -34,7 +34,7 @@ line_free (gpointer data)
 }
 
 GPtrArray *
-history_list (Db *db, const char *peer, guint limit, GError **error)
+history_read_last (Db *db, const char *peer, guint limit, GError **error)
 {
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (line_free);
   g_autoptr (DbQuery) query = db_query (db,
