@@ -73,6 +73,8 @@ gboolean
 stanza_read (const XmlElement *element, StanzaKind kind, const Jid *to, const Jid *from,
              const char *stream_lang, GString *scratch, Stanza *stanza)
 {
+  gboolean is_good = TRUE;
+
   memset (stanza, 0, sizeof *stanza);
   stanza->kind = kind;
   stanza->type = STANZA_TYPE_NONE;
@@ -100,8 +102,7 @@ stanza_read (const XmlElement *element, StanzaKind kind, const Jid *to, const Ji
             }
           if (strcmp (name, "type") == 0)
             {
-              if (!read_type (attribute->value, kind, &stanza->type))
-                return FALSE;
+              is_good = read_type (attribute->value, kind, &stanza->type);
               continue;
             }
         }
@@ -117,7 +118,7 @@ stanza_read (const XmlElement *element, StanzaKind kind, const Jid *to, const Ji
       append_rest (scratch, "xmlns", element->declarations[i].prefix, element->declarations[i].ns);
   stanza->rest = scratch->str;
   stanza->rest_length = scratch->len;
-  return kind != STANZA_IQ || (stanza->type != STANZA_TYPE_NONE && stanza->id != NULL);
+  return is_good && (kind != STANZA_IQ || (stanza->type != STANZA_TYPE_NONE && stanza->id != NULL));
 }
 
 const StanzaChild *
