@@ -1,12 +1,14 @@
 #include "host-server/server.h"
 
 #include "common/base/log.h"
+#include "host-server/admin/admin.h"
 #include "host-server/configuration/configuration.h"
 #include "host-server/core/clients.h"
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
 #include "host-server/core/router.h"
 #include "host-server/im/im.h"
+#include "host-server/modules/modules.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -22,6 +24,7 @@ struct HostServer
   Clients *clients;
   Im *im;
   Configuration *configuration;
+  Admin *admin;
   guint drain_source;
   gint64 drain_until_us;
   void (*drained) (gpointer data);
@@ -74,6 +77,24 @@ forget_addresses (const HostServer *server)
   g_unlink (path);
 }
 
+static Modules *
+open_modules (const Config *config, const Clock *clock)
+{
+  const char *folder = config_get_text (config, "modules", "folder");
+  g_autofree char *fallback = g_build_filename (config_get_text (config, "server", "data"), "modules", NULL);
+  ModulesOptions options = {
+    .folder = folder != NULL ? folder : fallback,
+    .uid_base = config_is_set (config, "modules", "uid_base")
+                    ? (uid_t)config_get_int (config, "modules", "uid_base")
+                    : 0,
+    .deadline_ms = (guint)config_get_int (config, "modules", "deadline_ms"),
+    .cpu_s = (guint)config_get_int (config, "modules", "cpu_s"),
+    .memory_bytes = config_get_bytes (config, "modules", "memory"),
+    .clock = clock,
+  };
+  return modules_new (&options);
+}
+
 /* The table of contents: what a server is made of, in order. */
 HostServer *
 host_server_new (const char *config_path, GError **error)
@@ -104,9 +125,11 @@ host_server_new (const char *config_path, GError **error)
   core->services = services_new (core->sessions, core->hooks, core->domain, core->market, core->clock);
   core->router = router_new (core->sessions, core->services, core->domain, core->market);
   core->http = http_new ();
+  core->modules = open_modules (core->config, core->clock);
 
   server->im = im_new (core);
   server->configuration = configuration_new (core);
+  server->admin = admin_new (core);
 
   if (!controls_start (core->controls, NULL, error) || !http_listen (core->http, core->config, NULL, error)
       || !clients_listen (server->clients, error) || !write_addresses (server, error))
@@ -160,8 +183,10 @@ host_server_free (HostServer *server)
   g_clear_pointer (&core->http, http_free);
   g_clear_pointer (&core->controls, controls_free);
   g_clear_pointer (&core->store, store_close);
+  g_clear_pointer (&server->admin, admin_free);
   g_clear_pointer (&server->configuration, configuration_free);
   g_clear_pointer (&server->im, im_free);
+  g_clear_pointer (&core->modules, modules_free);
   g_clear_pointer (&core->router, router_free);
   g_clear_pointer (&core->services, services_free);
   g_clear_pointer (&server->clients, clients_free);
