@@ -43,6 +43,7 @@ class Client:
         self.received = b""
         self.features = None
         self.jid = None
+        self.seen = []
         self.optional = []  # patterns of elements that next() passes over
         self.numbers = itertools.count(1)
 
@@ -134,9 +135,9 @@ class Client:
         return found
 
     def skip_until(self, pattern, timeout=TIMEOUT_S, bound=None):
-        """Reads until an element is as the pattern says, and returns it."""
+        """Reads until an element is as the pattern says, and returns it; `seen` holds those before it."""
         deadline = time.monotonic() + timeout
-        seen = []
+        seen = self.seen = []
         wanted = stanza.parse(pattern)
         while True:
             try:
