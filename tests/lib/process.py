@@ -20,13 +20,6 @@ def program(name):
     return found[0]
 
 
-def has_program(name):
-    try:
-        return bool(program(name))
-    except FileNotFoundError:
-        return False
-
-
 def wait_until(condition, timeout=10, what="the condition"):
     """Returns the first true value of condition (); fails after the time-out."""
     end = time.monotonic() + timeout

@@ -100,7 +100,7 @@ def test_a_second_server_on_the_same_data_is_refused(own_host):
                          timeout=10, check=False)
     assert run.returncode > 0, run.stdout + run.stderr
     own_host.login("alice").close()
-    own_host.hostctl("status")
+    own_host.hostctl("user", "list")
 
 
 @pytest.mark.parametrize("name", ["market.db", "chat.db"])
@@ -160,11 +160,10 @@ def test_full_disk(tmp_path):
         with host.login("alice") as alice:
             kept = []
             filler = host.data / "filler"
-            with open(filler, "wb") as out:
+            with open(filler, "wb", buffering=0) as out:
                 try:
-                    while True:
-                        out.write(b"x" * 4096)
-                        out.flush()
+                    while out.write(b"x" * 4096) == 4096:
+                        pass
                 except OSError:
                     pass
             refused = 0
