@@ -70,13 +70,13 @@ static const char *const steps[] = {
   "  is_decline_wanted BIGINT NOT NULL,"
   "  is_declined_by_user BIGINT NOT NULL,"
   "  paid_us BIGINT NOT NULL,"
-  "  poll_us BIGINT," /* when the provider is asked next; NULL: not at all */
+  "  poll_us BIGINT NOT NULL," /* when the provider is asked next; 0: not at all */
   "  polls BIGINT NOT NULL,"
   "  reason TEXT NOT NULL,"
   "  created_us BIGINT NOT NULL,"
   "  changed_us BIGINT NOT NULL);"
   "CREATE INDEX purchase_account ON purchase (account, id);"
-  "CREATE INDEX purchase_poll ON purchase (poll_us) WHERE poll_us IS NOT NULL;"
+  "CREATE INDEX purchase_poll ON purchase (poll_us) WHERE poll_us > 0;"
   "CREATE INDEX purchase_unsettled ON purchase (changed_us)"
   "  WHERE phase IN ('created', 'paid', 'issuing', 'refund-due', 'refunding', 'review');"
 
@@ -137,7 +137,7 @@ static const char *const steps[] = {
   "  PRIMARY KEY (provider, webhook_id));"
   "CREATE INDEX inbox_received ON inbox (received_us);"
 
-  /* Deliveries and polled payments that could not be applied. retry_us NULL: only a person can help. */
+  /* Deliveries and polled payments that could not be applied. retry_us 0: only a person can help. */
   "CREATE TABLE unmatched ("
   "  id TEXT PRIMARY KEY,"
   "  provider TEXT NOT NULL,"
@@ -146,11 +146,11 @@ static const char *const steps[] = {
   "  reason TEXT NOT NULL,"
   "  body BLOB NOT NULL,"
   "  attempt BIGINT NOT NULL,"
-  "  retry_us BIGINT,"
+  "  retry_us BIGINT NOT NULL,"
   "  is_alarmed BIGINT NOT NULL,"
   "  first_seen_us BIGINT NOT NULL,"
   "  UNIQUE (provider, webhook_id));"
-  "CREATE INDEX unmatched_retry ON unmatched (retry_us) WHERE retry_us IS NOT NULL",
+  "CREATE INDEX unmatched_retry ON unmatched (retry_us) WHERE retry_us > 0",
 
   "CREATE TABLE entitlement ("
   "  account TEXT NOT NULL,"
@@ -178,8 +178,6 @@ static const char *const steps[] = {
   "  counter BIGINT NOT NULL,"
   "  paid_us BIGINT NOT NULL,"
   "  deadline_us BIGINT NOT NULL,"
-  "  sealed BLOB,"
-  "  expires_us BIGINT NOT NULL,"
   "  reason TEXT NOT NULL,"
   "  PRIMARY KEY (line, generation));"
   "CREATE TABLE issued_serial ("
@@ -190,9 +188,10 @@ static const char *const steps[] = {
   "  generation BIGINT NOT NULL,"
   "  PRIMARY KEY (plugin, digest))",
 
-  /* owner and lease_until_us: who runs it until when; fence rises with every claim. */
+  /* owner and lease_until_us: who runs it until when; fence rises with every claim. An id is never used again: the late
+   * result of a job that is gone must not fit another. */
   "CREATE TABLE job ("
-  "  id INTEGER PRIMARY KEY,"
+  "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
   "  kind TEXT NOT NULL,"
   "  key TEXT NOT NULL UNIQUE,"
   "  subject TEXT NOT NULL," /* the id of what it works on */

@@ -1,0 +1,49 @@
+/* The ledger: what happened to money, append-only, unique for ever on (provider, id, kind), whoever reported
+ * it first.
+ *
+ * Callbacks, polls and our own refunds all come in through books_apply(), which records an event once and
+ * lets the order follow from the sums. */
+#pragma once
+
+#include "host-server/market/desk.h"
+
+typedef struct
+{
+  char *id;
+  gint64 amount_minor;
+  gint64 refunded_minor;
+} BookPayment;
+
+/* The ledger of one order. */
+typedef struct
+{
+  LedgerSums sums;
+  GArray *payments; /* of BookPayment, oldest first */
+} Books;
+
+void books_clear (Books *books);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Books, books_clear)
+gboolean books_load (Db *db, const char *purchase, Books *books, GError **error);
+
+typedef enum
+{
+  BOOKS_APPLIED,
+  BOOKS_KNOWN,      /* the ledger has it: nothing happened */
+  BOOKS_NO_ORDER,   /* kept and tried again: its order may come */
+  BOOKS_MISMATCH,   /* other merchant, currency, checkout or amount than ours: for a person */
+  BOOKS_OTHER_MODE, /* test money in live mode, or the other way round: not in the ledger */
+  BOOKS_IGNORED,    /* a type this version does not know */
+} BooksOutcome;
+
+/* Records @event of @provider (a configured name) and takes its order along. @source is callback, poll or
+ * refund. *@reason is a static text for BOOKS_MISMATCH. */
+gboolean books_apply (Turn *turn, const Provider *provider, const MoneyEvent *event, const char *source,
+                      BooksOutcome *outcome, const char **reason, GError **error);
+const char *books_outcome_to_text (BooksOutcome outcome);
+
+/* Keeps a delivery that could not be applied. @is_retried: it is tried again (its order may come); otherwise
+ * it waits for a person. @webhook_id is unique with the provider. */
+gboolean books_keep_unmatched (Turn *turn, const char *provider, const char *webhook_id, const char *reason,
+                               const void *body, gsize length, gboolean is_retried, GError **error);
+/* Tries again what is due, and raises the alarm for what waits too long. */
+gboolean books_retry_unmatched (Turn *turn, GError **error);

@@ -1,0 +1,209 @@
+#include "host-server/market/buy.h"
+
+#include "common/base/id.h"
+#include "host-server/market/entitlements.h"
+#include "host-server/market/jobs.h"
+#include "host-server/market/plugins.h"
+#include "host-server/market/pool.h"
+
+/* The id in the first column, if there is a row. */
+static gboolean
+find_text (DbQuery *take_query, char **text, GError **error)
+{
+  g_autoptr (DbQuery) query = take_query;
+  gboolean is_found;
+  *text = NULL;
+  if (!turn_find (query, &is_found, error))
+    return FALSE;
+  if (is_found)
+    *text = db_dup_text (query, 0);
+  return TRUE;
+}
+
+static gboolean
+count (DbQuery *take_query, gint64 *n, GError **error)
+{
+  g_autoptr (DbQuery) query = take_query;
+  gboolean is_found;
+  if (!turn_find (query, &is_found, error))
+    return FALSE;
+  *n = is_found ? db_get_int (query, 0) : 0;
+  return TRUE;
+}
+
+/* The order that this request, or another for the same plugin, already has. */
+static gboolean
+find_known (Turn *turn, const BuyRequest *request, BuyOutcome *outcome, Purchase **purchase, GError **error)
+{
+  g_autofree char *id = NULL;
+  if (!find_text (db_query (turn->db,
+                            "SELECT purchase FROM purchase_request WHERE account = ? AND request = ?", "ss",
+                            request->account, request->request),
+                  &id, error))
+    return FALSE;
+  if (id == NULL)
+    {
+      gint64 n_aliases = 0;
+      if (!find_text (
+              db_query (turn->db,
+                        "SELECT purchase FROM purchase_line WHERE account = ? AND plugin = ? AND is_open = 1",
+                        "ss", request->account, request->plugin),
+              &id, error))
+        return FALSE;
+      if (id == NULL)
+        return TRUE;
+      if (!count (db_query (turn->db, "SELECT COUNT (*) FROM purchase_request WHERE purchase = ?", "s", id),
+                  &n_aliases, error))
+        return FALSE;
+      *outcome = BUY_TOO_MANY;
+      if (n_aliases >= BUY_MAX_ALIASES)
+        return TRUE;
+      if (!db_run (turn->db, error,
+                   "INSERT INTO purchase_request (account, request, purchase) VALUES (?, ?, ?)", "sss",
+                   request->account, request->request, id))
+        return FALSE;
+    }
+  *outcome = BUY_KNOWN;
+  *purchase = purchase_load (turn->db, id, error);
+  return *purchase != NULL;
+}
+
+/* BUY_NEW if nothing stands in the way. */
+static gboolean
+judge (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean *is_renewal, BuyOutcome *outcome,
+       GError **error)
+{
+  GError *local = NULL;
+  guint limit = turn->desk->settings.open_orders_per_user;
+  gint64 n_open = 0;
+  if (!entitlements_expire (turn, request->account, error))
+    return FALSE;
+  g_autoptr (Entitlement) owned = entitlement_load (turn->db, request->account, request->plugin, &local);
+  if (local == NULL && limit > 0)
+    count (db_query (turn->db, "SELECT COUNT (*) FROM purchase_line WHERE account = ? AND is_open = 1", "s",
+                     request->account),
+           &n_open, &local);
+  if (local != NULL)
+    {
+      g_propagate_error (error, local);
+      return FALSE;
+    }
+
+  gboolean is_owned = owned != NULL && (owned->state == SERIAL_ACTIVE || owned->state == SERIAL_SUSPENDED);
+  gboolean has_provider
+      = plugin->price_minor == 0 || desk_find_provider (turn->desk, plugin->billing) != NULL;
+  *is_renewal = is_owned && owned->state == SERIAL_ACTIVE && owned->expires_us > 0;
+  if (is_owned && !*is_renewal)
+    *outcome = BUY_OWNED;
+  else if (plugin->fault != NULL || !has_provider || (!request->is_source_up && plugin->fallback[0] == '\0'))
+    *outcome = BUY_UNAVAILABLE;
+  else if (g_str_equal (plugin->source, SOURCE_POOL) && plugin->fallback[0] == '\0'
+           && !pool_has_free (turn->db, plugin->id))
+    *outcome = BUY_OUT_OF_STOCK;
+  else
+    *outcome = limit > 0 && n_open >= limit ? BUY_TOO_MANY : BUY_NEW;
+  return TRUE;
+}
+
+static gboolean
+open_order (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean is_renewal,
+            Purchase **result, GError **error)
+{
+  const Provider *provider
+      = plugin->price_minor > 0 ? desk_find_provider (turn->desk, plugin->billing) : NULL;
+  g_autoptr (Purchase) purchase = purchase_new ();
+  purchase->id = id_new_sortable ("o_", turn->desk->clock);
+  purchase->line = id_new_sortable ("l_", turn->desk->clock);
+  purchase->account = g_strdup (request->account);
+  purchase->user = g_strdup (request->user);
+  purchase->provider = g_strdup (provider != NULL ? provider->name : "");
+  purchase->phase = PHASE_CREATED;
+  purchase->loaded_shown = phase_get_shown (PHASE_CREATED);
+  purchase->price_minor = plugin->price_minor;
+  purchase->currency = g_strdup (plugin->currency);
+  purchase->plugin = g_strdup (plugin->id);
+  purchase->term = g_strdup (plugin->term);
+  purchase->is_renewal = is_renewal;
+  purchase->reason = g_strdup ("");
+  purchase->created_us = turn->now_us;
+  purchase->expires_us = turn->now_us + turn->desk->settings.order_expiry_us;
+  if (!purchase_insert (turn, purchase, request->request, error))
+    return FALSE;
+  turn_log (turn, LOG_LEVEL_INFO, "order=%s plugin=%s user=%s created", purchase->id, purchase->plugin,
+            purchase->user);
+  if (plugin->price_minor > 0 ? !job_add (turn, JOB_CHECKOUT, purchase->id, turn->now_us, error)
+                              : !purchase_apply (turn, purchase, EVENT_FREE, NULL, error)
+                                    || !purchase_save (turn, purchase, error))
+    return FALSE;
+  *result = g_steal_pointer (&purchase);
+  return TRUE;
+}
+
+gboolean
+buy (Turn *turn, const BuyRequest *request, BuyOutcome *outcome, Purchase **purchase, GError **error)
+{
+  *purchase = NULL;
+  *outcome = BUY_NEW;
+  if (!find_known (turn, request, outcome, purchase, error))
+    return FALSE;
+  if (*outcome != BUY_NEW)
+    return TRUE;
+
+  GError *local = NULL;
+  g_autoptr (Plugin) plugin = plugin_load (turn->db, request->plugin, &local);
+  if (local != NULL)
+    {
+      g_propagate_error (error, local);
+      return FALSE;
+    }
+  *outcome = BUY_NO_PLUGIN;
+  if (plugin == NULL || plugin->is_retired)
+    return TRUE;
+  gboolean is_renewal;
+  if (!judge (turn, request, plugin, &is_renewal, outcome, error))
+    return FALSE;
+  return *outcome != BUY_NEW || open_order (turn, request, plugin, is_renewal, purchase, error);
+}
+
+gboolean
+decline (Turn *turn, const char *account, const char *id, DeclineOutcome *outcome, Purchase **result,
+         GError **error)
+{
+  GError *local = NULL;
+  *result = NULL;
+  *outcome = DECLINE_UNKNOWN;
+  g_autoptr (Purchase) purchase = purchase_load (turn->db, id, &local);
+  if (local != NULL)
+    {
+      g_propagate_error (error, local);
+      return FALSE;
+    }
+  if (purchase == NULL || !g_str_equal (purchase->account, account))
+    return TRUE;
+
+  switch (purchase->phase)
+    {
+    case PHASE_CREATED:
+      *outcome = DECLINE_PENDING;
+      purchase->is_decline_wanted = TRUE;
+      if (!purchase_save (turn, purchase, error))
+        return FALSE;
+      break;
+    case PHASE_AWAITING_PAYMENT:
+      *outcome = DECLINE_DONE;
+      purchase->is_declined_by_user = TRUE;
+      if (!purchase_apply (turn, purchase, EVENT_DECLINED, "by the user", error)
+          || !purchase_judge (turn, purchase, error) || !purchase_save (turn, purchase, error))
+        return FALSE;
+      break;
+    case PHASE_DECLINED:
+    case PHASE_EXPIRED:
+      *outcome = DECLINE_DONE;
+      break;
+    default:
+      *outcome = DECLINE_PAID;
+      break;
+    }
+  *result = g_steal_pointer (&purchase);
+  return TRUE;
+}

@@ -1,0 +1,122 @@
+#include "host-server/core/http.h"
+#include "host-server/market/crash.h"
+#include "host-server/market/inbox.h"
+#include "host-server/market/room.h"
+
+/* POST /v1/billing/<provider> (protocol.md section 9). The bytes are verified as they came; an authentic
+ * delivery is one write: its inbox row and its effect. 200 is answered after the commit and says only that it
+ * is recorded. No vendor code runs here and no call leaves the house. */
+
+#define MAX_PENDING 1024 /* deliveries between their arrival and their commit */
+
+typedef struct
+{
+  Market *market;
+  Provider *provider;
+  WebhookRing *ring;
+} Receiver;
+
+typedef struct
+{
+  HttpExchange *exchange;
+  Delivery delivery;
+  MoneyEvent *event;
+  char *poison;
+  InboxOutcome outcome;
+  BooksOutcome books;
+} Arrival;
+
+static gboolean
+arrival_work (Turn *turn, gpointer data, GError **error)
+{
+  Arrival *arrival = data;
+  gboolean is_taken = inbox_take (turn, &arrival->delivery, &arrival->outcome, &arrival->books, error);
+  crash_point ("callback-decided");
+  return is_taken;
+}
+
+static void
+arrival_done (Market *market, gpointer data, const GError *error)
+{
+  Arrival *arrival = data;
+  crash_point ("callback-committed");
+  if (error != NULL)
+    {
+      log_error ("market", "a delivery could not be recorded id=%s: %s", arrival->delivery.webhook_id,
+                 error->message);
+      http_exchange_add_header (arrival->exchange, "Retry-After", "5");
+      http_exchange_refuse (arrival->exchange, 503, "cannot record now");
+    }
+  else
+    {
+      market->n_other_mode += arrival->outcome == INBOX_TAKEN && arrival->books == BOOKS_OTHER_MODE;
+      http_exchange_answer_json (arrival->exchange, 200, "{}");
+    }
+  money_event_free (arrival->event);
+  g_free (arrival->poison);
+  g_free (arrival);
+}
+
+static void
+handle_callback (HttpExchange *exchange, gpointer data)
+{
+  Receiver *receiver = data;
+  Market *market = receiver->market;
+  const Provider *provider = receiver->provider;
+  const char *id;
+  guint key = 0;
+  int status = provider->type->verify (provider, receiver->ring, exchange,
+                                       clock_get_wall_us (market->desk.clock), &id, &key);
+  if (status != 200)
+    {
+      market->n_refused_callbacks++;
+      http_exchange_refuse (exchange, (guint)status, status == 401 ? "not authentic" : "not a delivery");
+      return;
+    }
+  if (market->is_closing)
+    {
+      http_exchange_add_header (exchange, "Retry-After", "5");
+      http_exchange_refuse (exchange, 503, "cannot record now");
+      return;
+    }
+  if (key > 0)
+    log_error ("market", "provider %s still signs with an old secret only", provider->name);
+
+  g_autoptr (GError) error = NULL;
+  Arrival *arrival = g_new0 (Arrival, 1);
+  arrival->exchange = exchange;
+  arrival->delivery.provider = provider;
+  arrival->delivery.webhook_id = id;
+  arrival->delivery.body = http_exchange_get_body (exchange, &arrival->delivery.length);
+  arrival->event = provider->type->read_event (arrival->delivery.body, arrival->delivery.length, &error);
+  arrival->delivery.event = arrival->event;
+  arrival->poison = error != NULL ? g_strdup (error->message) : NULL;
+  arrival->delivery.poison = arrival->poison;
+  market_write (market, arrival_work, arrival_done, arrival);
+}
+
+void
+callbacks_init (Market *market)
+{
+  market->receivers = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < market->desk.providers->len; i++)
+    {
+      Receiver *receiver = g_new0 (Receiver, 1);
+      receiver->market = market;
+      receiver->provider = g_ptr_array_index (market->desk.providers, i);
+      receiver->ring = g_hash_table_lookup (market->billing_rings, receiver->provider->name);
+      g_ptr_array_add (market->receivers, receiver);
+
+      g_autofree char *path = g_strconcat ("/v1/billing/", receiver->provider->name, NULL);
+      HttpRoute route = {
+        .method = "POST",
+        .pattern = path,
+        .max_body = WEBHOOK_MAX_BODY,
+        .max_pending = MAX_PENDING,
+        .headers = receiver->provider->type->callback_headers,
+        .handle = handle_callback,
+        .data = receiver,
+      };
+      http_add (market->server->http, &route);
+    }
+}

@@ -1,0 +1,139 @@
+#include "host-server/market/catalog.h"
+
+#include "host-server/core/service.h"
+#include "host-server/market/plugins.h"
+#include "host-server/market/room.h"
+
+#include <string.h>
+
+static gboolean
+holds (const char *text, const char *folded_query)
+{
+  g_autofree char *folded = g_utf8_casefold (text, -1);
+  return strstr (folded, folded_query) != NULL;
+}
+
+static gboolean
+is_match (const Plugin *plugin, const char *folded_query)
+{
+  return folded_query == NULL || holds (plugin->id, folded_query) || holds (plugin->name, folded_query)
+         || holds (plugin->vendor, folded_query) || holds (plugin->summary, folded_query);
+}
+
+static CatalogEntry *
+make_entry (const Plugin *plugin, gboolean is_owned)
+{
+  CatalogEntry *entry = g_new0 (CatalogEntry, 1);
+  entry->id = g_strdup (plugin->id);
+  entry->name = g_strdup (plugin->name);
+  entry->vendor = g_strdup (plugin->vendor);
+  entry->version = g_strdup (plugin->version);
+  entry->price_minor = plugin->price_minor;
+  entry->currency = g_strdup (plugin->currency);
+  entry->term = plugin->term[0] != '\0' ? g_strdup (plugin->term) : NULL;
+  entry->summary = g_strdup (plugin->summary);
+  entry->is_owned = is_owned;
+  return entry;
+}
+
+gboolean
+catalog_fill (Catalog *catalog, const GPtrArray *plugins, GHashTable *owned)
+{
+  Paging *paging = &catalog->paging;
+  g_autofree char *query = catalog->query != NULL ? g_utf8_casefold (catalog->query, -1) : NULL;
+  g_autoptr (GPtrArray) found = g_ptr_array_new ();
+  for (guint i = 0; i < plugins->len; i++)
+    {
+      Plugin *plugin = g_ptr_array_index (plugins, i);
+      if (!plugin->is_retired && is_match (plugin, query))
+        g_ptr_array_add (found, plugin);
+    }
+
+  gint64 max = paging->max < 0 || paging->max > MARKET_MAX_PAGE ? MARKET_MAX_PAGE : paging->max;
+  gint64 start = MAX (paging->index, 0), end = found->len;
+  const char *edge = paging->after != NULL ? paging->after : paging->before;
+  if (edge != NULL && edge[0] != '\0')
+    {
+      guint at = 0;
+      while (at < found->len && !g_str_equal (((Plugin *)g_ptr_array_index (found, at))->id, edge))
+        at++;
+      if (at == found->len)
+        return FALSE;
+      if (paging->after != NULL)
+        start = (gint64)at + 1;
+      else
+        end = at;
+    }
+  if (paging->after == NULL && paging->before != NULL)
+    start = MAX (end - max, 0);
+  end = MIN (end, start + max);
+
+  for (gint64 i = start; i < end; i++)
+    {
+      const Plugin *plugin = g_ptr_array_index (found, i);
+      g_ptr_array_add (catalog->entries, make_entry (plugin, g_hash_table_contains (owned, plugin->id)));
+    }
+  paging->count = found->len;
+  if (start < end)
+    {
+      paging->first = g_strdup (((Plugin *)g_ptr_array_index (found, start))->id);
+      paging->first_index = start;
+      paging->last = g_strdup (((Plugin *)g_ptr_array_index (found, end - 1))->id);
+    }
+  return TRUE;
+}
+
+static GHashTable *
+load_owned (Market *market, const char *account, GError **error)
+{
+  GError *local = NULL;
+  g_autoptr (GHashTable) owned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (DbQuery) query = db_query (
+      market_peek_reader (market),
+      "SELECT plugin FROM entitlement WHERE account = ? AND state IN ('active', 'suspended')", "s", account);
+  while (db_next (query, &local))
+    g_hash_table_add (owned, db_dup_text (query, 0));
+  if (local == NULL)
+    return g_steal_pointer (&owned);
+  g_propagate_error (error, local);
+  return NULL;
+}
+
+static void
+handle_catalog (ServiceRequest *request, gpointer data)
+{
+  Market *market = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Catalog) catalog = catalog_read (service_request_get_tree (request), &error);
+  if (catalog == NULL)
+    {
+      service_request_refuse (request, STANZA_ERROR_BAD_REQUEST, error->message, NULL);
+      return;
+    }
+  if (market->catalog == NULL)
+    market->catalog = plugins_load_all (market_peek_reader (market), &error);
+  g_autoptr (GHashTable) owned
+      = market->catalog != NULL ? load_owned (market, service_request_get_account (request), &error) : NULL;
+  if (owned == NULL)
+    {
+      service_request_fail (request, "market", error);
+      return;
+    }
+  g_ptr_array_set_size (catalog->entries, 0);
+  if (!catalog_fill (catalog, market->catalog, owned))
+    {
+      service_request_refuse (request, STANZA_ERROR_ITEM_NOT_FOUND, NULL, NULL);
+      return;
+    }
+  g_autoptr (GString) xml = g_string_new (NULL);
+  catalog_write_result (catalog, xml);
+  service_request_reply (request, xml->str);
+}
+
+void
+catalog_init (Market *market)
+{
+  services_add_feature (market->server->services, SERVICE_MARKET, NS_MARKET);
+  services_add (market->server->services, SERVICE_MARKET, STANZA_TYPE_GET, "catalog", NS_MARKET,
+                SERVICE_DEFAULT, handle_catalog, market);
+}

@@ -1,0 +1,439 @@
+#include "host-server/market/issue.h"
+
+#include "host-server/market/crash.h"
+#include "host-server/market/entitlements.h"
+#include "host-server/market/plugins.h"
+#include "host-server/market/pool.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+static char *
+subject_of (const char *line, guint generation)
+{
+  return g_strdup_printf ("%s.%u", line, generation);
+}
+
+void
+issue_case_free (IssueCase *item)
+{
+  if (item == NULL)
+    return;
+  g_free (item->line);
+  g_free (item->source);
+  g_free (item->purchase);
+  g_free (item->account);
+  g_free (item->term);
+  g_free (item->plugin);
+  g_free (item->vendor);
+  g_free (item->fallback);
+  g_free (item->module);
+  g_free (item->base);
+  g_free (item);
+}
+
+IssueCase *
+issue_case_load (Db *db, const char *subject, GError **error)
+{
+  const char *dot = strrchr (subject, '.');
+  if (dot == NULL)
+    return NULL;
+  g_autofree char *line = g_strndup (subject, (gsize)(dot - subject));
+  gboolean is_found;
+  g_autoptr (DbQuery) query = db_query (
+      db,
+      "SELECT g.version, g.state, g.source, g.is_fallback, g.counter, g.paid_us, g.deadline_us, l.purchase, "
+      "l.account,"
+      " l.term, l.plugin, p.vendor, p.fallback, p.module, p.base, p.fault IS NOT NULL FROM generation g"
+      " JOIN purchase_line l ON l.id = g.line JOIN plugin p ON p.id = l.plugin WHERE g.line = ? AND "
+      "g.generation = ?",
+      "si", line, g_ascii_strtoll (dot + 1, NULL, 10));
+  if (!turn_find (query, &is_found, error) || !is_found)
+    return NULL;
+
+  IssueCase *item = g_new0 (IssueCase, 1);
+  item->line = g_steal_pointer (&line);
+  item->generation = (guint)g_ascii_strtoull (dot + 1, NULL, 10);
+  item->version = db_get_int (query, 0);
+  if (!issue_state_from_text (db_get_text (query, 1), &item->state))
+    item->state = ISSUE_ABANDONED; /* a word of a later version: nothing is done with it */
+  item->source = db_dup_text (query, 2);
+  item->is_fallback = db_get_int (query, 3) != 0;
+  item->counter = (guint)db_get_int (query, 4);
+  item->paid_us = db_get_int (query, 5);
+  item->deadline_us = db_get_int (query, 6);
+  item->purchase = db_dup_text (query, 7);
+  item->account = db_dup_text (query, 8);
+  item->term = db_dup_text (query, 9);
+  item->plugin = db_dup_text (query, 10);
+  item->vendor = db_dup_text (query, 11);
+  item->fallback = db_dup_text (query, 12);
+  item->module = db_dup_text (query, 13);
+  item->base = db_dup_text (query, 14);
+  item->has_fault = db_get_int (query, 15) != 0;
+  return item;
+}
+
+/* The call begins right after the commit, so the row is `calling` from the start. */
+static gboolean
+start_generation (Turn *turn, const Purchase *purchase, guint generation, GError **error)
+{
+  g_autofree char *subject = subject_of (purchase->line, generation);
+  IssueState state = ISSUE_QUEUED;
+  issue_step (state, ISSUE_EVENT_CALL, &state);
+  return db_run (turn->db, error,
+                 "INSERT INTO generation (line, generation, version, state, source, is_fallback, counter, "
+                 "paid_us,"
+                 " deadline_us, reason) SELECT ?, ?, 1, ?, source, 0, 0, ?, ?, '' FROM plugin WHERE id = ?",
+                 "sisiis", purchase->line, (gint64)generation, issue_state_to_text (state), purchase->paid_us,
+                 turn->now_us + turn->desk->settings.issue_deadline_us, purchase->plugin)
+         && job_add (turn, JOB_ISSUE, subject, turn->now_us, error);
+}
+
+gboolean
+issue_start (Turn *turn, Purchase *purchase, GError **error)
+{
+  return start_generation (turn, purchase, 0, error)
+         && purchase_apply (turn, purchase, EVENT_ISSUE_STARTED, NULL, error);
+}
+
+gboolean
+issue_replace (Turn *turn, Purchase *purchase, GError **error)
+{
+  return issue_burn (turn, purchase->line, error) && start_generation (turn, purchase, 1, error);
+}
+
+gboolean
+issue_find_replacement (Turn *turn, const char *line, gboolean *is_there, gboolean *is_running,
+                        GError **error)
+{
+  g_autoptr (DbQuery) query = db_query (turn->db,
+                                        "SELECT state IN ('queued', 'calling', 'unknown', 'failed-retry', "
+                                        "'voiding', 'certainly-not') FROM generation"
+                                        " WHERE line = ? AND generation > 0",
+                                        "s", line);
+  if (!turn_find (query, is_there, error))
+    return FALSE;
+  *is_running = *is_there && db_get_int (query, 0) != 0;
+  return TRUE;
+}
+
+static gboolean
+save_case (Turn *turn, IssueCase *item, const char *reason, GError **error)
+{
+  if (!db_run (turn->db, error,
+               "UPDATE generation SET version = version + 1, state = ?, source = ?, is_fallback = ?, counter "
+               "= ?, reason = ?"
+               " WHERE line = ? AND generation = ? AND version = ?",
+               "ssiissii", issue_state_to_text (item->state), item->source, (gint64)item->is_fallback,
+               (gint64)item->counter, reason, item->line, (gint64)item->generation, item->version))
+    return FALSE;
+  item->version++;
+  if (db_get_changes (turn->db) == 1)
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "generation %s.%u changed under its transaction",
+               item->line, item->generation);
+  return FALSE;
+}
+
+static void
+step (Turn *turn, IssueCase *item, IssueEvent event)
+{
+  IssueState from = item->state;
+  if (!issue_step (from, event, &item->state))
+    turn_log (turn, LOG_LEVEL_WARNING, "refused issue=%s.%u: %s in %s", item->line, item->generation,
+              issue_event_to_text (event), issue_state_to_text (from));
+}
+
+static GPtrArray *
+load_generations (Turn *turn, const char *line, GError **error)
+{
+  GError *local = NULL;
+  g_autoptr (GPtrArray) items = g_ptr_array_new_with_free_func ((GDestroyNotify)issue_case_free);
+  g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (g_free);
+  {
+    g_autoptr (DbQuery) query
+        = db_query (turn->db, "SELECT generation FROM generation WHERE line = ?", "s", line);
+    while (db_next (query, &local))
+      g_ptr_array_add (subjects, subject_of (line, (guint)db_get_int (query, 0)));
+  }
+  for (guint i = 0; i < subjects->len && local == NULL; i++)
+    {
+      IssueCase *item = issue_case_load (turn->db, g_ptr_array_index (subjects, i), &local);
+      if (item != NULL)
+        g_ptr_array_add (items, item);
+    }
+  if (local == NULL)
+    return g_steal_pointer (&items);
+  g_propagate_error (error, local);
+  return NULL;
+}
+
+gboolean
+issue_abandon (Turn *turn, const char *line, GError **error)
+{
+  g_autoptr (GPtrArray) items = load_generations (turn, line, error);
+  if (items == NULL)
+    return FALSE;
+  for (guint i = 0; i < items->len; i++)
+    {
+      IssueCase *item = g_ptr_array_index (items, i);
+      IssueState next;
+      if (!issue_step (item->state, ISSUE_EVENT_ABANDON, &next))
+        continue;
+      item->state = next;
+      g_autofree char *subject = subject_of (line, item->generation);
+      if (!save_case (turn, item, "the money goes back", error) || !job_drop (turn, JOB_ISSUE, subject, error)
+          || (g_str_equal (item->source, SOURCE_PLUGIN_SERVER)
+              && !job_add (turn, JOB_VOID, subject, turn->now_us, error)))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+issue_burn (Turn *turn, const char *line, GError **error)
+{
+  g_autoptr (GPtrArray) items = load_generations (turn, line, error);
+  if (items == NULL || !pool_burn (turn, line, error))
+    return FALSE;
+  for (guint i = 0; i < items->len; i++)
+    {
+      const IssueCase *item = g_ptr_array_index (items, i);
+      g_autofree char *subject = subject_of (line, item->generation);
+      if (item->state == ISSUE_ISSUED && g_str_equal (item->source, SOURCE_PLUGIN_SERVER)
+          && !job_add (turn, JOB_VOID, subject, turn->now_us, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* No source is left for this generation. */
+static gboolean
+end_unissued (Turn *turn, IssueCase *item, Purchase *purchase, const char *reason, GError **error)
+{
+  if (item->generation == 0)
+    return purchase_apply (turn, purchase, EVENT_UNISSUABLE, reason, error)
+           && purchase_save (turn, purchase, error);
+  /* The vendor owes a serial that it cannot make: the user may buy again, a person settles the rest. */
+  return entitlement_revoke (turn, item->account, item->plugin, error)
+         && purchase_apply (turn, purchase, EVENT_DOUBTFUL, reason, error)
+         && purchase_save (turn, purchase, error);
+}
+
+/* This source certainly made nothing: on to the fallback, or to the end. The job is @job's claim, still held.
+ */
+static gboolean
+leave_source (Turn *turn, const Job *job, IssueCase *item, Purchase *purchase, const char *reason,
+              GError **error)
+{
+  gboolean is_held;
+  gboolean has_next = !item->is_fallback && item->fallback[0] != '\0';
+  step (turn, item, has_next ? ISSUE_EVENT_NEXT_SOURCE : ISSUE_EVENT_NO_SOURCE);
+  turn_log (turn, LOG_LEVEL_ERROR, "source gave up order=%s plugin=%s source=%s: %s", item->purchase,
+            item->plugin, item->source, reason);
+  if (!has_next)
+    return job_finish (turn, job, &is_held, error) && save_case (turn, item, reason, error)
+           && end_unissued (turn, item, purchase, reason, error);
+  g_free (item->source);
+  item->source = g_strdup (item->fallback);
+  item->is_fallback = TRUE;
+  return save_case (turn, item, reason, error) && job_restart (turn, job, 0, &is_held, error);
+}
+
+static gboolean
+deliver (Turn *turn, IssueCase *item, Purchase *purchase, const Secret *serial, GError **error)
+{
+  if (item->generation == 0)
+    {
+      Issued issued = { item->generation, serial };
+      purchase->issued = &issued;
+      gboolean is_done = purchase_apply (turn, purchase, EVENT_ISSUED, NULL, error)
+                         && purchase_save (turn, purchase, error);
+      purchase->issued = NULL;
+      return is_done;
+    }
+
+  GError *local = NULL;
+  g_autoptr (Entitlement) current = entitlement_load (turn->db, item->account, item->plugin, &local);
+  if (local != NULL)
+    {
+      g_propagate_error (error, local);
+      return FALSE;
+    }
+  if (current == NULL || current->state != SERIAL_ACTIVE || !g_str_equal (current->line, item->line))
+    return issue_burn (turn, item->line, error); /* it ended while the replacement was made */
+  EntitlementGrant grant
+      = { item->account, item->plugin, item->line, item->generation, serial, current->expires_us };
+  return entitlement_grant (turn, &grant, error);
+}
+
+static gboolean
+take_serial (Turn *turn, const Job *job, IssueCase *item, Purchase *purchase, const Secret *serial,
+             GError **error)
+{
+  gboolean is_taken, is_held;
+  if (!serial_bind (turn, item->account, item->plugin, item->line, item->generation, serial, &is_taken,
+                    error))
+    return FALSE;
+  if (!is_taken)
+    {
+      step (turn, item, ISSUE_EVENT_SERIAL);
+      return save_case (turn, item, "", error) && job_finish (turn, job, &is_held, error)
+             && (!item->has_fault || plugin_clear_fault (turn, item->plugin, error))
+             && deliver (turn, item, purchase, serial, error);
+    }
+
+  turn_log (turn, LOG_LEVEL_WARNING, "serial is another user's order=%s plugin=%s source=%s counter=%u",
+            item->purchase, item->plugin, item->source, item->counter);
+  if (g_str_equal (item->source, SOURCE_KEYGEN) && item->counter < ISSUE_MAX_COUNTER)
+    {
+      item->counter++;
+      return save_case (turn, item, "serial already used", error)
+             && job_restart (turn, job, 0, &is_held, error);
+    }
+  if (g_str_equal (item->source, SOURCE_POOL)) /* the pool's next key */
+    return pool_burn (turn, item->line, error) && job_restart (turn, job, 0, &is_held, error);
+  g_autofree char *subject = subject_of (item->line, item->generation);
+  if (g_str_equal (item->source, SOURCE_PLUGIN_SERVER)
+      && !job_add (turn, JOB_VOID, subject, turn->now_us, error))
+    return FALSE;
+  step (turn, item, ISSUE_EVENT_GIVE_UP);
+  return leave_source (turn, job, item, purchase, "its serials are already used", error);
+}
+
+/* The next pause of this source, or -1 when it is to be left. Where nobody else can help, or only the source
+ * itself can give certainty, it is waited for until the deadline. */
+static gint64
+choose_pause (Turn *turn, const Job *job, const IssueCase *item, const IssueResult *result)
+{
+  const MarketSettings *settings = &turn->desk->settings;
+  gint64 pause = settings_get_pause (settings->keygen_retry_us, settings->n_keygen_retry, job->attempt + 1);
+  if (pause < 0)
+    {
+      gboolean has_next = !item->is_fallback && item->fallback[0] != '\0';
+      gboolean waits = result->kind == ISSUE_FAULT || item->state == ISSUE_VOIDING
+                       || (!has_next && result->kind != ISSUE_FAILED);
+      if (!waits)
+        return -1;
+      gint64 last = settings->n_keygen_retry > 0 ? settings->keygen_retry_us[settings->n_keygen_retry - 1]
+                                                 : G_USEC_PER_SEC;
+      pause = MAX (last, 100 * 1000);
+      for (guint i = (guint)settings->n_keygen_retry; i <= job->attempt && pause < 300 * G_USEC_PER_SEC; i++)
+        pause *= 2;
+      pause = MIN (pause, 300 * G_USEC_PER_SEC);
+    }
+  pause = MAX (pause, result->retry_after_s * G_USEC_PER_SEC);
+  /* The last try is at the deadline itself. */
+  if (turn->now_us >= item->deadline_us)
+    return -1;
+  return MIN (pause, item->deadline_us - turn->now_us);
+}
+
+static gboolean
+retry_later (Turn *turn, const Job *job, IssueCase *item, Purchase *purchase, const IssueResult *result,
+             GError **error)
+{
+  gboolean is_held;
+  gboolean is_doubtful = result->kind == ISSUE_IN_DOUBT || result->kind == ISSUE_FAULT;
+  gint64 pause = choose_pause (turn, job, item, result);
+
+  if (result->kind == ISSUE_FAULT && !item->has_fault
+      && !plugin_set_fault (turn, item->plugin, result->reason, error))
+    return FALSE;
+  if (item->state != ISSUE_VOIDING)
+    step (turn, item, is_doubtful ? ISSUE_EVENT_IN_DOUBT : ISSUE_EVENT_TRY_AGAIN);
+  if (pause >= 0)
+    {
+      turn_log (turn, LOG_LEVEL_WARNING, "issue failed order=%s plugin=%s source=%s attempt=%u: %s",
+                item->purchase, item->plugin, item->source, job->attempt, result->reason);
+      return save_case (turn, item, result->reason, error) && job_retry (turn, job, pause, &is_held, error);
+    }
+
+  if (turn->now_us >= item->deadline_us && (is_doubtful || item->state == ISSUE_VOIDING))
+    /* No certainty in time, so no other source may be asked. The order's end abandons this generation, and
+     * goes on asking the plugin server to void it. */
+    return save_case (turn, item, result->reason, error) && job_finish (turn, job, &is_held, error)
+           && end_unissued (turn, item, purchase, result->reason, error);
+
+  if (is_doubtful)
+    {
+      step (turn, item, ISSUE_EVENT_VOID);
+      return save_case (turn, item, result->reason, error) && job_restart (turn, job, 0, &is_held, error);
+    }
+  step (turn, item, ISSUE_EVENT_CALL); /* its last call failed, and that was all */
+  step (turn, item, ISSUE_EVENT_GIVE_UP);
+  return leave_source (turn, job, item, purchase, result->reason, error);
+}
+
+/* Whether @job's claim still stands; reads only. */
+static gboolean
+find_is_held (Turn *turn, const Job *job, gboolean *is_held, GError **error)
+{
+  g_autoptr (DbQuery) query
+      = db_query (turn->db, "SELECT 1 FROM job WHERE id = ? AND fence = ?", "ii", job->id, job->fence);
+  return turn_find (query, is_held, error);
+}
+
+gboolean
+issue_settle (Turn *turn, const Job *job, const IssueResult *result, GError **error)
+{
+  gboolean is_held;
+  if (!find_is_held (turn, job, &is_held, error))
+    return FALSE;
+  if (!is_held)
+    return TRUE;
+
+  GError *local = NULL;
+  g_autoptr (IssueCase) item = issue_case_load (turn->db, job->subject, &local);
+  g_autoptr (Purchase) purchase = item != NULL ? purchase_load (turn->db, item->purchase, &local) : NULL;
+  if (local != NULL)
+    {
+      g_propagate_error (error, local);
+      return FALSE;
+    }
+  if (purchase == NULL)
+    return job_finish (turn, job, &is_held, error);
+
+  if (item->state != ISSUE_CALLING && item->state != ISSUE_VOIDING)
+    step (turn, item, ISSUE_EVENT_CALL); /* this was the call */
+  switch (result->kind)
+    {
+    case ISSUE_GOT_SERIAL:
+      return take_serial (turn, job, item, purchase, result->serial, error);
+    case ISSUE_IS_VOID:
+      step (turn, item, ISSUE_EVENT_VOIDED);
+      return leave_source (turn, job, item, purchase, "no answer in time", error);
+    case ISSUE_REFUSED:
+      step (turn, item, ISSUE_EVENT_GIVE_UP);
+      return leave_source (turn, job, item, purchase, result->reason, error);
+    default:
+      return retry_later (turn, job, item, purchase, result, error);
+    }
+}
+
+gboolean
+issue_from_pool (Turn *turn, const Job *job, GError **error)
+{
+  gboolean is_held;
+  if (!find_is_held (turn, job, &is_held, error))
+    return FALSE;
+  if (!is_held)
+    return TRUE;
+
+  GError *local = NULL;
+  g_autoptr (IssueCase) item = issue_case_load (turn->db, job->subject, &local);
+  if (local != NULL)
+    {
+      g_propagate_error (error, local);
+      return FALSE;
+    }
+  g_autoptr (Secret) key = NULL;
+  if (item != NULL && !pool_take (turn, item->plugin, item->line, item->generation, &key, error))
+    return FALSE;
+  IssueResult result = { .kind = key != NULL ? ISSUE_GOT_SERIAL : ISSUE_REFUSED,
+                         .serial = key,
+                         .reason = "the pool is empty",
+                         .retry_after_s = -1 };
+  return issue_settle (turn, job, &result, error);
+}

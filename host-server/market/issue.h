@@ -1,0 +1,84 @@
+/* Issuing: obtaining the serial of an order line, by its plugin's source and then its fallback (money.md,
+ * axis "Issue" and "Plugin server in doubt").
+ *
+ * A line has at most one serial a generation, for ever; generation 1 is the one replacement of a refused
+ * serial. What a source is asked derives from (line, generation, counter) and the recorded time of payment,
+ * so asking again after a crash is the same question. */
+#pragma once
+
+#include "host-server/market/jobs.h"
+#include "host-server/market/purchases.h"
+
+typedef struct Market Market;
+
+#define ISSUE_MAX_COUNTER 16 /* serials of a keygen that may turn out to be used already */
+
+/* Queues generation 0 of a paid order and goes on to PHASE_ISSUING. */
+gboolean issue_start (Turn *turn, Purchase *purchase, GError **error);
+/* Burns the line's serial and queues the one replacement. */
+gboolean issue_replace (Turn *turn, Purchase *purchase, GError **error);
+/* Whether a generation above 0 exists, and whether it is still being made. */
+gboolean issue_find_replacement (Turn *turn, const char *line, gboolean *is_there, gboolean *is_running,
+                                 GError **error);
+/* Ends what runs for @line: whatever comes of it is not delivered, and a plugin server is asked to void it.
+ */
+gboolean issue_abandon (Turn *turn, const char *line, GError **error);
+/* What was issued for @line is void: a pool key is burned, a plugin server asked to void. */
+gboolean issue_burn (Turn *turn, const char *line, GError **error);
+
+/* Everything a call needs to know of one generation. */
+typedef struct
+{
+  char *line;
+  guint generation;
+  gint64 version;
+  IssueState state;
+  char *source;
+  gboolean is_fallback;
+  guint counter;
+  gint64 paid_us;
+  gint64 deadline_us;
+  char *purchase;
+  char *account;
+  char *term;
+  char *plugin;
+  char *vendor;
+  char *fallback; /* the plugin's, "" for none */
+  char *module;
+  char *base;
+  gboolean has_fault;
+} IssueCase;
+
+void issue_case_free (IssueCase *item);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (IssueCase, issue_case_free)
+/* @subject is `<line>.<generation>`; NULL without @error if there is none. Also outside a turn. */
+IssueCase *issue_case_load (Db *db, const char *subject, GError **error);
+
+/* How a call of a source ended. */
+typedef enum
+{
+  ISSUE_GOT_SERIAL,
+  ISSUE_REFUSED,     /* for good, and nothing was made */
+  ISSUE_FAILED,      /* nothing was made; the same inputs may succeed */
+  ISSUE_UNAVAILABLE, /* the source does not work now: wait for it */
+  ISSUE_IN_DOUBT,    /* it may have been made */
+  ISSUE_FAULT,       /* our or the vendor's configuration is wrong: in doubt, and no new sales */
+  ISSUE_IS_VOID,     /* the plugin server will never honour the request */
+} IssueResultKind;
+
+typedef struct
+{
+  IssueResultKind kind;
+  Secret *serial; /* ISSUE_GOT_SERIAL */
+  const char *reason;
+  gint64 retry_after_s; /* -1: not said */
+} IssueResult;
+
+/* Decides on the result of @job's call, under its fence. */
+gboolean issue_settle (Turn *turn, const Job *job, const IssueResult *result, GError **error);
+/* The whole run of a job whose source is a pool: no call leaves the house. */
+gboolean issue_from_pool (Turn *turn, const Job *job, GError **error);
+
+/* issue-call.c: runs a claimed JOB_ISSUE or JOB_VOID, on the main context. */
+void issue_run (Market *market, const Job *job);
+void issue_run_void (Market *market, const Job *job);

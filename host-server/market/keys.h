@@ -1,0 +1,32 @@
+/* The market's own keys, and the names, seeds and digests made with them. The keys are made at the first
+ * start, lie sealed in market.db (so they are in backups) and are never rotated. */
+#pragma once
+
+#include "common/base/db.h"
+#include "host-server/store/store.h"
+
+#define PAIRWISE_LENGTH     26 /* characters of a pairwise name */
+#define SERIAL_DIGEST_BYTES 32
+
+typedef struct
+{
+  Secret *pairwise;
+  Secret *seed;
+  Secret *digest;
+} MarketKeys;
+
+/* Inside a write on STORE_MARKET: loads the keys, making what is missing. FALSE with @error, also if a stored
+ * key does not open with this store's key file. */
+gboolean market_keys_load (MarketKeys *keys, Store *store, Db *db, GError **error);
+void market_keys_clear (MarketKeys *keys);
+
+/* The name that @party (a vendor's id, "provider:" and a provider's name) knows the account by, protocol.md
+ * §2: lower-case base32 of HMAC-SHA-256 (key, party || 0x00 || account UUID), first 26 characters. The caller
+ * frees it. */
+char *pairwise_name (const Secret *key, const char *party, const char *account);
+/* The seed of a keygen call: fixed for line, generation and counter. */
+void market_keys_derive_seed (const MarketKeys *keys, const char *line, guint generation, guint counter,
+                              guint8 seed[32]);
+/* What the uniqueness of a plugin's serials is kept by; says nothing about the serial without the key. */
+void market_keys_digest_serial (const MarketKeys *keys, const char *plugin, const Secret *serial,
+                                guint8 digest[SERIAL_DIGEST_BYTES]);

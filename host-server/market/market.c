@@ -1,0 +1,354 @@
+#include "host-server/market/market.h"
+
+#include "common/base/id.h"
+#include "host-server/core/http.h"
+#include "host-server/market/issue.h"
+#include "host-server/market/room.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+/* One write on its way. */
+typedef struct
+{
+  Market *market;
+  Turn turn;
+  TurnWork work;
+  TurnDone done;
+  gpointer data;
+} Write;
+
+static gboolean
+write_work (Db *db, gpointer data, GError **error)
+{
+  Write *w = data;
+  turn_begin (&w->turn, &w->market->desk, db);
+  return w->work (&w->turn, w->data, error);
+}
+
+/* What the turn decided leaves the house, now that it is true. */
+static void
+release (Market *market, const Turn *turn)
+{
+  for (guint i = 0; i < turn->orders->len; i++)
+    serials_push_order (market, g_ptr_array_index (turn->orders, i));
+  for (guint i = 0; i < turn->accounts->len; i++)
+    serials_push_changes (market, g_ptr_array_index (turn->accounts, i));
+  if (market->is_closing)
+    return;
+  if (turn->wake_us != 0)
+    sweep_wake_at (market, turn->wake_us);
+  market_run_jobs (market, turn->jobs);
+}
+
+static void
+write_done (gpointer data, const GError *error)
+{
+  Write *w = data;
+  if (error == NULL)
+    turn_write_log (&w->turn);
+  if (w->done != NULL)
+    w->done (w->market, w->data, error);
+  else if (error != NULL)
+    log_error ("market", "a write failed: %s", error->message);
+  if (error == NULL)
+    release (w->market, &w->turn);
+  turn_clear (&w->turn);
+  g_free (w);
+}
+
+void
+market_write (Market *market, TurnWork work, TurnDone done, gpointer data)
+{
+  Write *w = g_new0 (Write, 1);
+  w->market = market;
+  w->work = work;
+  w->done = done;
+  w->data = data;
+  store_write (market->server->store, STORE_MARKET, write_work, write_done, w);
+}
+
+Db *
+market_peek_reader (Market *market)
+{
+  return store_peek_reader (market->server->store, STORE_MARKET);
+}
+
+typedef struct
+{
+  GDestroyNotify free_call;
+} OpenCall;
+
+void
+market_begin_call (Market *market, gpointer call, GDestroyNotify free_call)
+{
+  OpenCall *open = g_new (OpenCall, 1);
+  open->free_call = free_call;
+  g_hash_table_insert (market->open_calls, call, open);
+}
+
+void
+market_end_call (Market *market, gpointer call)
+{
+  g_hash_table_remove (market->open_calls, call);
+}
+
+void
+market_run_jobs (Market *market, const GPtrArray *jobs)
+{
+  for (guint i = 0; i < jobs->len; i++)
+    {
+      const Job *job = g_ptr_array_index (jobs, i);
+      switch (job->kind)
+        {
+        case JOB_CHECKOUT:
+          payments_run_checkout (market, job);
+          break;
+        case JOB_CANCEL:
+          payments_run_cancel (market, job);
+          break;
+        case JOB_REFUND:
+          payments_run_refund (market, job);
+          break;
+        case JOB_ISSUE:
+          issue_run (market, job);
+          break;
+        case JOB_VOID:
+          issue_run_void (market, job);
+          break;
+        case N_JOB_KINDS:
+        default:
+          g_assert_not_reached ();
+        }
+    }
+}
+
+/* Starting. */
+
+static void
+read_settings (MarketSettings *settings, const Config *config)
+{
+  settings->order_expiry_us = config_get_seconds_us (config, "market", "order_expiry_s");
+  settings->expiry_grace_us = config_get_seconds_us (config, "market", "expiry_grace_s");
+  settings->vendor_timeout_us = config_get_seconds_us (config, "market", "vendor_timeout_s");
+  settings->issue_deadline_us = config_get_seconds_us (config, "market", "issue_deadline_s");
+  settings->lease_margin_us = config_get_seconds_us (config, "market", "lease_margin_s");
+  settings->sweep_us = MAX (config_get_seconds_us (config, "market", "sweep_s"), 10 * 1000);
+  settings->unmatched_alarm_us = config_get_seconds_us (config, "market", "unmatched_alarm_s");
+  settings->unmatched_keep_us
+      = config_get_int (config, "market", "unmatched_keep_d") * G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC;
+  settings->open_orders_per_user = (guint)config_get_int (config, "limits", "open_orders_per_user");
+  settings->poll_us = config_get_seconds_list_us (config, "market", "poll_s", &settings->n_poll);
+  settings->keygen_retry_us
+      = config_get_seconds_list_us (config, "market", "keygen_retry_s", &settings->n_keygen_retry);
+  settings->refund_retry_us
+      = config_get_seconds_list_us (config, "market", "refund_retry_s", &settings->n_refund_retry);
+  settings->unmatched_retry_us
+      = config_get_seconds_list_us (config, "market", "unmatched_retry_s", &settings->n_unmatched_retry);
+
+  const char *late = config_get_text (config, "market", "late_payment");
+  settings->late = g_str_equal (late, "refund")   ? LATE_REFUND
+                   : g_str_equal (late, "review") ? LATE_REVIEW
+                                                  : LATE_HONOUR;
+}
+
+static Provider *
+read_provider (Market *market, const char *name, GError **error)
+{
+  const Config *config = market->server->config;
+  g_autofree char *group = g_strconcat ("billing ", name, NULL);
+  g_autoptr (Provider) provider = g_new0 (Provider, 1);
+  const char *type = config_get_text (config, group, "type");
+  const char *key = config_get_text (config, group, "api_key");
+  const char *public_url = config_get_text (config, "http", "public_url");
+
+  provider->name = g_strdup (name);
+  provider->type = provider_type_find (type);
+  if (provider->type == NULL)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "[%s] type: no provider of type '%s'",
+                   group, type);
+      return NULL;
+    }
+  provider->merchant = g_strdup (config_get_text (config, group, "merchant"));
+  if (!provider_id_is_valid (provider->merchant))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "[%s] merchant: not an id", group);
+      return NULL;
+    }
+  provider->is_live = g_str_equal (config_get_text (config, group, "mode"), "live");
+  provider->base = http_base_new (config_get_text (config, group, "base"), error);
+  if (provider->base == NULL)
+    {
+      g_prefix_error (error, "[%s] base: ", group);
+      return NULL;
+    }
+  provider->api_key = secret_new (key, strlen (key));
+  provider->callback_url = g_strconcat (public_url != NULL ? public_url : "", "/v1/billing/", name, NULL);
+  provider->timeout_ms = (guint)(market->desk.settings.vendor_timeout_us / 1000);
+  provider->http = market->http;
+  return g_steal_pointer (&provider);
+}
+
+static gboolean
+read_providers (Market *market, GError **error)
+{
+  const char *const *names = config_get_named_groups (market->server->config, "billing");
+  for (gsize i = 0; names != NULL && names[i] != NULL; i++)
+    {
+      Provider *provider = read_provider (market, names[i], error);
+      if (provider == NULL)
+        return FALSE;
+      g_ptr_array_add (market->desk.providers, provider);
+    }
+  return TRUE;
+}
+
+/* The first write of a run: keys, secrets, and the jobs of the last run. */
+static gboolean
+start_work (Turn *turn, gpointer data, GError **error)
+{
+  Market *market = data;
+  if (!market_keys_load (&market->desk.keys, market->desk.store, turn->db, error))
+    return FALSE;
+  for (guint i = 0; i < market->desk.providers->len; i++)
+    {
+      const Provider *provider = g_ptr_array_index (market->desk.providers, i);
+      g_autofree char *group = g_strconcat ("billing ", provider->name, NULL);
+      g_autofree char *peer = g_strconcat ("billing:", provider->name, NULL);
+      const char *text = config_get_text (market->server->config, group, "webhook_secret");
+      g_autoptr (Secret) seed = secret_new (text, strlen (text));
+
+      /* Read apart first: a bad one must not get into the ring. */
+      g_autoptr (WebhookRing) probe = webhook_ring_new ();
+      WebhookRing *ring = NULL;
+      if (webhook_ring_add (probe, seed, 0, 0, error))
+        ring = ring_load (turn, peer, seed, error);
+      if (ring == NULL)
+        {
+          g_prefix_error (error, "[%s] webhook_secret: ", group);
+          return FALSE;
+        }
+      g_hash_table_replace (market->billing_rings, g_strdup (provider->name), ring);
+    }
+  return jobs_take_over (turn, error);
+}
+
+typedef struct
+{
+  gboolean is_done;
+  GError *error;
+} Start;
+
+static gboolean
+start_in_store (Db *db, gpointer data, GError **error)
+{
+  Write *w = data;
+  turn_begin (&w->turn, &w->market->desk, db);
+  return start_work (&w->turn, w->market, error);
+}
+
+static void
+started (gpointer data, const GError *error)
+{
+  Write *w = data;
+  Start *start = w->data;
+  start->is_done = TRUE;
+  start->error = error != NULL ? g_error_copy (error) : NULL;
+}
+
+/* Waits for the one write without which nothing may start. */
+static gboolean
+start (Market *market, GError **error)
+{
+  Start result = { FALSE, NULL };
+  Write w = { .market = market, .data = &result };
+  store_write (market->server->store, STORE_MARKET, start_in_store, started, &w);
+  while (!result.is_done)
+    g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
+  turn_clear (&w.turn);
+  if (result.error == NULL)
+    return TRUE;
+  g_propagate_error (error, result.error);
+  return FALSE;
+}
+
+static const char *
+check_ready (gpointer data)
+{
+  Market *market = data;
+  return store_is_healthy (market->server->store, STORE_MARKET) ? NULL : "orders cannot be stored";
+}
+
+static void
+free_ring (gpointer ring)
+{
+  webhook_ring_free (ring);
+}
+
+Market *
+market_init (Server *server, GError **error)
+{
+  Market *market = g_new0 (Market, 1);
+  market->server = server;
+  market->desk.clock = server->clock;
+  market->desk.store = server->store;
+  market->desk.owner = id_new_random (10);
+  market->desk.providers = g_ptr_array_new_with_free_func ((GDestroyNotify)provider_free);
+  market->open_calls = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  market->billing_rings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_ring);
+  market->vendor_rings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_ring);
+  market->waiters = waiters_new ();
+  market->http = http_client_new (g_main_context_get_thread_default (), NULL, 0);
+  read_settings (&market->desk.settings, server->config);
+  if (!read_providers (market, error) || !start (market, error))
+    {
+      market_stop (market);
+      market_free (market);
+      return NULL;
+    }
+
+  serials_init (market);
+  catalog_init (market);
+  order_requests_init (market);
+  callbacks_init (market);
+  market_commands_init (market);
+  removal_init (market);
+  http_add_ready_check (server->http, "market", check_ready, market);
+  sweep_init (market);
+  return market;
+}
+
+void
+market_stop (Market *market)
+{
+  market->is_closing = TRUE;
+  sweep_stop (market);
+  waiters_free (g_steal_pointer (&market->waiters), market);
+  g_clear_pointer (&market->http, http_client_free);
+
+  GHashTableIter iter;
+  gpointer call, open;
+  g_hash_table_iter_init (&iter, market->open_calls);
+  while (g_hash_table_iter_next (&iter, &call, &open))
+    ((OpenCall *)open)->free_call (call);
+  g_hash_table_remove_all (market->open_calls);
+}
+
+void
+market_free (Market *market)
+{
+  if (market == NULL)
+    return;
+  g_assert (market->is_closing && g_hash_table_size (market->open_calls) == 0);
+  serials_clear (market);
+  g_clear_pointer (&market->catalog, g_ptr_array_unref);
+  g_clear_pointer (&market->receivers, g_ptr_array_unref);
+  g_hash_table_unref (market->open_calls);
+  g_hash_table_unref (market->billing_rings);
+  g_hash_table_unref (market->vendor_rings);
+  g_ptr_array_unref (market->desk.providers);
+  market_keys_clear (&market->desk.keys);
+  g_free (market->desk.owner);
+  g_free (market);
+}

@@ -1,0 +1,17 @@
+/* The marketplace room: catalog, orders, payments, issuing, serials (protocol.md sections 2, 3, 8, 9;
+ * money.md). */
+#pragma once
+
+#include "host-server/core/server.h"
+
+typedef struct Market Market;
+
+/* Registers everything of the market with @server's services, routes and commands, takes over the jobs of the
+ * last run, and goes on with them. FALSE configuration is an error that names group and key. @server outlives
+ * it. */
+Market *market_init (Server *server, GError **error);
+/* Starts nothing any more and cancels calls of others that are open; their jobs are rows and go on at the
+ * next start. Then the modules and the store are closed, whose last answers still come here. */
+void market_stop (Market *market);
+/* After market_stop() and after the store was closed. */
+void market_free (Market *market);

@@ -1,0 +1,87 @@
+/* The inside of the market room: what its files share on the main context. */
+#pragma once
+
+#include "host-server/core/server.h"
+#include "host-server/market/desk.h"
+#include "host-server/market/jobs.h"
+#include "host-server/market/market.h"
+
+typedef struct Subscribers Subscribers; /* serials.c */
+typedef struct Waiters Waiters;         /* waiters.c */
+
+struct Market
+{
+  Server *server;
+  Desk desk;
+  HttpClient *http;
+  GHashTable *billing_rings; /* provider's name -> WebhookRing */
+  GHashTable *vendor_rings;  /* vendor's id -> WebhookRing; filled when first needed */
+  Subscribers *subscribers;
+  Waiters *waiters;
+  GPtrArray *catalog;     /* of Plugin by id, as committed; NULL: to be read again */
+  GPtrArray *receivers;   /* of callbacks, one a provider */
+  GHashTable *open_calls; /* what waits for an answer from outside -> how it is freed */
+  GSource *timer;         /* the next thing that is due */
+  gint64 timer_us;        /* its wall time; 0: none */
+  GSource *sweep;
+  gboolean is_closing;
+  guint64 n_refused_callbacks; /* not authentic, or not even an envelope */
+  guint64 n_other_mode;
+};
+
+/* A write of the market: @work decides inside the transaction; after the commit @done (may be NULL) is
+ * called, then what the turn brought leaves the house: log lines, pushes, jobs. On a fault only @done is
+ * called, with the error, or the fault is logged if there is none. @done frees @data. */
+typedef gboolean (*TurnWork) (Turn *turn, gpointer data, GError **error);
+typedef void (*TurnDone) (Market *market, gpointer data, const GError *error);
+void market_write (Market *market, TurnWork work, TurnDone done, gpointer data);
+
+/* What waits for an HTTP answer: market_stop() cancels those calls and frees it. @call is the key. */
+void market_begin_call (Market *market, gpointer call, GDestroyNotify free_call);
+void market_end_call (Market *market, gpointer call);
+
+/* Starts what @jobs holds (of Job). */
+void market_run_jobs (Market *market, const GPtrArray *jobs);
+/* The committed state, for reads on the main thread. */
+Db *market_peek_reader (Market *market);
+
+/* sweep.c */
+void sweep_init (Market *market);
+/* Looks at what is due now: jobs, polls, expiries, unmatched deliveries. */
+void sweep_due (Market *market);
+/* Due at @due_us: the timer is set no later than that. */
+void sweep_wake_at (Market *market, gint64 due_us);
+void sweep_stop (Market *market);
+
+/* payments.c: runs a claimed job of its kind, or asks after one checkout. */
+void payments_run_checkout (Market *market, const Job *job);
+void payments_run_cancel (Market *market, const Job *job);
+void payments_run_refund (Market *market, const Job *job);
+void payments_poll (Market *market, const char *purchase, const char *provider, const char *checkout);
+
+/* The parts that register themselves. */
+void serials_init (Market *market);
+void serials_clear (Market *market);
+/* Pushes what changed to every session of the user that asked for its serials. */
+void serials_push_changes (Market *market, const char *account);
+void serials_push_order (Market *market, const OrderNote *note);
+void catalog_init (Market *market);
+void order_requests_init (Market *market);
+void callbacks_init (Market *market);
+void market_commands_init (Market *market);
+void removal_init (Market *market);
+
+/* rings.c: the secrets shared with providers and vendors. */
+/* Inside a turn: the ring of @peer; seeded with @seed if it is not in it (NULL: nothing is seeded). */
+WebhookRing *ring_load (Turn *turn, const char *peer, const Secret *seed, GError **error);
+/* The ring of a vendor, lent; NULL if it has none. */
+WebhookRing *ring_find_vendor (Market *market, const char *vendor);
+
+/* waiters.c: requests that are answered when something has happened, or after a time with what there is. */
+typedef void (*WaiterFunc) (Market *market, gpointer data, gboolean is_timed_out);
+Waiters *waiters_new (void);
+/* Drops those that are left, calling each as timed out. */
+void waiters_free (Waiters *waiters, Market *market);
+/* Calls @func, which frees @data, at the first waiters_wake() of @key, or after @timeout_ms. */
+void waiters_add (Market *market, const char *key, guint timeout_ms, WaiterFunc func, gpointer data);
+void waiters_wake (Market *market, const char *key);

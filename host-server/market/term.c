@@ -1,0 +1,54 @@
+#include "host-server/market/term.h"
+
+#include <string.h>
+
+static gboolean
+parse (const char *term, int *n, char *unit)
+{
+  if (term[0] != 'P' || !g_ascii_isdigit (term[1]) || term[1] == '0')
+    return FALSE;
+  *n = 0;
+  gsize i = 1;
+  for (; g_ascii_isdigit (term[i]); i++)
+    if ((*n = *n * 10 + (term[i] - '0')) > 999)
+      return FALSE;
+  *unit = term[i];
+  return term[i] != '\0' && strchr ("YMWD", term[i]) != NULL && term[i + 1] == '\0';
+}
+
+gboolean
+term_is_valid (const char *term)
+{
+  int n;
+  char unit;
+  return term[0] == '\0' || parse (term, &n, &unit);
+}
+
+gint64
+term_add (const char *term, gint64 from_us)
+{
+  int n;
+  char unit;
+  if (!parse (term, &n, &unit))
+    return 0;
+
+  g_autoptr (GDateTime) seconds = g_date_time_new_from_unix_utc (from_us / G_USEC_PER_SEC);
+  g_autoptr (GDateTime) from = g_date_time_add (seconds, from_us % G_USEC_PER_SEC);
+  g_autoptr (GDateTime) to = NULL;
+  switch (unit)
+    {
+    case 'Y':
+      to = g_date_time_add_years (from, n);
+      break;
+    case 'M':
+      to = g_date_time_add_months (from, n);
+      break;
+    case 'W':
+      to = g_date_time_add_weeks (from, n);
+      break;
+    default:
+      to = g_date_time_add_days (from, n);
+      break;
+    }
+  return g_date_time_to_unix (to) * G_USEC_PER_SEC + g_date_time_get_microsecond (to);
+}
