@@ -104,7 +104,7 @@ serve (Options *options, Faults *faults, GError **error)
   g_autoptr (HttpClient) client = http_client_new (NULL, options->ca_file, 0);
   g_autoptr (Delivery) delivery = delivery_new (ledger, client, ring, clock, faults, options->retry_factor);
   g_autoptr (Api) api = api_new (routes, ledger, delivery, faults, api_key);
-  g_autoptr (Page) page = page_new (routes, ledger, delivery, options->merchant);
+  G_GNUC_UNUSED g_autoptr (Page) page = page_new (routes, ledger, delivery, options->merchant);
   g_autoptr (HttpServer) server
       = http_server_start (&(HttpServerOptions){ .listen = options->listen }, routes, NULL, error);
   if (server == NULL)
