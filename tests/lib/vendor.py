@@ -1,0 +1,68 @@
+"""plugin-server as the host and the plugins meet it; requests are signed here, not by the code under test."""
+
+import base64
+import http.client
+import json
+import secrets
+import time
+
+from lib.billing import sign
+from lib.process import Process, program
+
+SECRET = "whsec_" + base64.b64encode(b"vendor-secret-vendor-secret-0123").decode()
+
+
+class PluginServer:
+    def __init__(self, folder, plugin, *arguments, secret=SECRET):
+        self.folder, self.plugin, self.arguments, self.secret = folder, plugin, arguments, secret
+        self.process = None
+
+    def start(self):
+        self.process = Process(
+            [program("plugin-server"), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
+             "--secret", self.secret, "--plugin", self.plugin, *self.arguments],
+            self.folder / f"vendor-{self.plugin}-output")
+        self.address = self.process.first_json()["http"]
+        self.base = f"http://{self.address}"
+        return self
+
+    def stop(self):
+        process, self.process = self.process, None
+        if process is not None and process.terminate() != 0:
+            process.fail(f"ended with {process.popen.returncode}")
+
+    def kill(self):
+        self.process.kill()
+        self.process = None
+
+    def request(self, method, path, body=None, headers=None):
+        """(status, text), one connection a request."""
+        connection = http.client.HTTPConnection(self.address, timeout=20)
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, text
+
+    def headers(self, method, path, body=b"", age_s=0, secret=None):
+        timestamp = int(time.time()) - age_s
+        webhook_id = "msg_" + secrets.token_hex(8)
+        content = body or f"{method} {path}".encode()
+        return {"webhook-id": webhook_id, "webhook-timestamp": str(timestamp),
+                "webhook-signature": sign(secret or self.secret, webhook_id, timestamp, content)}
+
+    def ask(self, method, path, body=None):
+        """A signed request of the host: (status, JSON or None)."""
+        data = json.dumps(body).encode() if body is not None else b""
+        status, text = self.request(method, path, data or None, self.headers(method, path, data))
+        return status, json.loads(text) if text else None
+
+    def issue(self, request="ol_1.1", user="k3q", term="P1Y", **changes):
+        body = {"request": request, "plugin": self.plugin, "user": user, "term": term, **changes}
+        return self.ask("POST", "/v1/serials", {name: value for name, value in body.items() if value is not None})
+
+    def session(self, serial, user=None, **headers):
+        """As a plugin opens one: (status, the session's id or None)."""
+        body = {"serial": serial, "user": user} if user else {"serial": serial}
+        status, text = self.request("POST", "/v1/session", json.dumps(body), headers)
+        return status, json.loads(text).get("session")
