@@ -108,6 +108,9 @@ session_book_doom (SessionBook *book, Session *session)
   if (session->is_over_limit)
     return;
   session->is_over_limit = TRUE;
+  /* What comes until then is written nowhere, and handed to the undelivered hooks with the rest. */
+  if (session->outbox == NULL)
+    session->outbox = outbox_new ();
   g_ptr_array_add (book->over_limit, session_ref (session));
   timers_set (book->timers, &book->over_limit_timer, 0, end_over_limit, book);
 }

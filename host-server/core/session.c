@@ -119,13 +119,14 @@ check_limits (Session *session, gsize pending)
     session_book_doom (session->book, session);
 }
 
-/* The buffer for one stanza: the stream's, or a scratch one while the session rests. */
+/* The buffer for one stanza: the stream's, or a scratch one while the session rests or is about to end. */
 static GString *
 begin_send (Session *session)
 {
-  if (!session->is_alive || session->is_over_limit)
+  if (!session->is_alive)
     return NULL;
-  GString *out = session->stream != NULL ? stream_write (session->stream) : NULL;
+  gboolean is_read = session->stream != NULL && !session->is_over_limit;
+  GString *out = is_read ? stream_write (session->stream) : NULL;
   if (out != NULL)
     return out;
   if (session->outbox == NULL)

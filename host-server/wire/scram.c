@@ -102,7 +102,7 @@ is_nonce (const char *text)
 ScramOutcome
 scram_read_first (Scram *scram, const char *message, gsize length)
 {
-  if (scram->client_first != NULL || length > 4096 || memchr (message, '\0', length) != NULL
+  if (length == 0 || scram->client_first != NULL || length > 4096 || memchr (message, '\0', length) != NULL
       || !g_utf8_validate_len (message, length, NULL))
     return SCRAM_MALFORMED;
   g_autofree char *text = g_strndup (message, length);
@@ -189,7 +189,7 @@ scram_read_final (Scram *scram, const char *message, gsize length, char **server
 {
   gsize n_proof = 0;
 
-  if (scram->server_first == NULL || length > 4096 || memchr (message, '\0', length) != NULL
+  if (length == 0 || scram->server_first == NULL || length > 4096 || memchr (message, '\0', length) != NULL
       || !g_utf8_validate_len (message, length, NULL))
     return SCRAM_MALFORMED;
   g_autofree char *text = g_strndup (message, length);

@@ -491,19 +491,20 @@ parser_free (gpointer data)
   g_free (parser);
 }
 
-static void
+/* FALSE if @header is no stream's: its opener should have been refused. */
+static gboolean
 parser_prime (Parser *parser, XmlReader *reader, const char *header)
 {
   gsize length = strlen (header);
   parser->reader = reader;
   parser->is_priming = TRUE;
-  if (XML_Parse (parser->expat, header, (int)length, 0) != XML_STATUS_OK)
-    g_error ("a stream header of our own is not XML");
+  gboolean is_primed = XML_Parse (parser->expat, header, (int)length, 0) == XML_STATUS_OK;
   parser->is_priming = FALSE;
   parser->fed = (gint64)length;
+  return is_primed;
 }
 
-/* A parser inside a stream, between elements. */
+/* A parser inside a stream, between elements. NULL: the stream's header was none. */
 static Parser *
 take_parser (XmlReader *reader)
 {
@@ -518,8 +519,10 @@ take_parser (XmlReader *reader)
     }
   parser = parser_new ();
   parser->is_usual = reader->header == NULL;
-  parser_prime (parser, reader, reader->header != NULL ? reader->header : USUAL_HEADER);
-  return parser;
+  if (parser_prime (parser, reader, reader->header != NULL ? reader->header : USUAL_HEADER))
+    return parser;
+  parser_free (parser);
+  return NULL;
 }
 
 static void
@@ -718,6 +721,11 @@ xml_reader_feed (XmlReader *reader, const char *bytes, gsize length, gsize *cons
         {
           reader->parser = parser_new ();
           reader->parser->reader = reader;
+        }
+      if (reader->parser == NULL)
+        {
+          reader->outcome = XML_READER_NOT_WELL_FORMED;
+          return reader->outcome;
         }
       reader->boundary = reader->parser->fed;
     }
