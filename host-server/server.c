@@ -8,6 +8,7 @@
 #include "host-server/core/http.h"
 #include "host-server/core/router.h"
 #include "host-server/im/im.h"
+#include "host-server/market/market.h"
 #include "host-server/modules/modules.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ struct HostServer
   Server core;
   Clients *clients;
   Im *im;
+  Market *market;
   Configuration *configuration;
   Admin *admin;
   guint drain_source;
@@ -128,6 +130,9 @@ host_server_new (const char *config_path, GError **error)
   core->modules = open_modules (core->config, core->clock);
 
   server->im = im_new (core);
+  server->market = market_new (core, error);
+  if (server->market == NULL)
+    return NULL;
   server->configuration = configuration_new (core);
   server->admin = admin_new (core);
 
@@ -179,14 +184,17 @@ host_server_free (HostServer *server)
   g_clear_handle_id (&server->drain_source, g_source_remove);
   if (server->clients != NULL)
     clients_close (server->clients);
-  /* What is committed still has its done functions run, and those lean on the rooms. */
   g_clear_pointer (&core->http, http_free);
+  if (server->market != NULL)
+    market_stop (server->market);
+  /* What is committed still has its done functions run, and those lean on the rooms. */
   g_clear_pointer (&core->controls, controls_free);
   g_clear_pointer (&core->store, store_close);
   g_clear_pointer (&server->admin, admin_free);
   g_clear_pointer (&server->configuration, configuration_free);
-  g_clear_pointer (&server->im, im_free);
   g_clear_pointer (&core->modules, modules_free);
+  g_clear_pointer (&server->market, market_free);
+  g_clear_pointer (&server->im, im_free);
   g_clear_pointer (&core->router, router_free);
   g_clear_pointer (&core->services, services_free);
   g_clear_pointer (&server->clients, clients_free);

@@ -184,7 +184,8 @@ read_provider (Market *market, const char *name, GError **error)
       return NULL;
     }
   provider->api_key = secret_new (key, strlen (key));
-  provider->callback_url = g_strconcat (public_url != NULL ? public_url : "", "/v1/billing/", name, NULL);
+  if (public_url != NULL)
+    provider->callback_url = g_strconcat (public_url, "/v1/billing/", name, NULL);
   provider->timeout_ms = (guint)(market->desk.settings.vendor_timeout_us / 1000);
   provider->http = market->http;
   return g_steal_pointer (&provider);
@@ -287,7 +288,7 @@ free_ring (gpointer ring)
 }
 
 Market *
-market_init (Server *server, GError **error)
+market_new (Server *server, GError **error)
 {
   Market *market = g_new0 (Market, 1);
   market->server = server;

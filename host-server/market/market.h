@@ -9,7 +9,7 @@ typedef struct Market Market;
 /* Registers everything of the market with @server's services, routes and commands, takes over the jobs of the
  * last run, and goes on with them. FALSE configuration is an error that names group and key. @server outlives
  * it. */
-Market *market_init (Server *server, GError **error);
+Market *market_new (Server *server, GError **error);
 /* Starts nothing any more and cancels calls of others that are open; their jobs are rows and go on at the
  * next start. Then the modules and the store are closed, whose last answers still come here. */
 void market_stop (Market *market);

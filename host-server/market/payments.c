@@ -1,3 +1,4 @@
+#include "host-server/core/http.h"
 #include "host-server/market/crash.h"
 #include "host-server/market/plugins.h"
 #include "host-server/market/purchases.h"
@@ -245,6 +246,10 @@ payments_run_checkout (Market *market, const Job *job)
     .buyer = buyer,
     .expires_us = purchase->expires_us,
   };
+  /* Without a public URL callbacks come to where we listen: both on one machine. */
+  if (provider->callback_url == NULL && http_peek_address (market->server->http) != NULL)
+    provider->callback_url
+        = g_strconcat ("http://", http_peek_address (market->server->http), "/v1/billing/", provider->name, NULL);
   Call *call = call_new (market, job, job->subject);
   call->provider = provider;
   market_begin_call (market, call, call_free);

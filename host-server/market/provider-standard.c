@@ -373,7 +373,7 @@ static void
 create_checkout (Provider *provider, const CheckoutRequest *request, ProviderDone done, gpointer data)
 {
   g_autofree char *expires = clock_dup_rfc3339 (request->expires_us);
-  json_t *body = json_pack ("{s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "order", request->order, "amount",
+  json_t *body = json_pack ("{s:s, s:I, s:s, s:s, s:s, s:s*, s:s}", "order", request->order, "amount",
                             (json_int_t)request->amount_minor, "currency", request->currency, "description",
                             request->description, "buyer", request->buyer, "callback", provider->callback_url,
                             "expires", expires);

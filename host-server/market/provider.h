@@ -143,7 +143,7 @@ struct Provider
   gboolean is_live;
   HttpBase *base;
   Secret *api_key;
-  char *callback_url;
+  char *callback_url; /* NULL: it cannot call us */
   guint timeout_ms;
   HttpClient *http; /* lent */
 };
