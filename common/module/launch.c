@@ -304,6 +304,8 @@ on_started (Launch *launch, const Frame *frame, int *pidfd)
   launch->pid = (pid_t)frame_get_u32 (&reader);
   launch->pidfd = *pidfd;
   *pidfd = -1;
+  /* Not before now: who is told that it is ready may need to know which process it is. */
+  launch->channel_source = watch_fd (launch->launcher, launch->channel, on_channel, launch);
   if (launch->stop_reason != NULL)
     kill_now (launch);
 }
@@ -492,7 +494,6 @@ launcher_start (Launcher *launcher, const LaunchSpec *spec, const LaunchEvents *
   launch->phase = FRAME_PHASE_START;
   launch->channel = ends[0];
   launch->pidfd = -1;
-  launch->channel_source = watch_fd (launcher, ends[0], on_channel, launch);
   g_hash_table_insert (launcher->launches, GUINT_TO_POINTER (launch->start_id), launch);
   return launch;
 }
