@@ -820,7 +820,7 @@ descriptor_parse (const char *file, DescriptorKind kind, const char *text, size_
   bool is_bad;
 
   error->text[0] = '\0';
-  if (length > DESCRIPTOR_MAX_BYTES || memchr (text, '\0', length) != NULL)
+  if (length > DESCRIPTOR_MAX_BYTES || (length > 0 && memchr (text, '\0', length) != NULL))
     {
       snprintf (error->text, sizeof error->text, "%.60s: %s", file,
                 length > DESCRIPTOR_MAX_BYTES ? "is longer than 16 KiB" : "is not UTF-8 text");
