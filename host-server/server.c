@@ -115,8 +115,10 @@ host_server_new (const char *config_path, GError **error)
   core->market = jid_new (market, strlen (market));
   if (!open_folder (data, error))
     return NULL;
-  forget_addresses (server);
   core->controls = controls_new (data);
+  if (!controls_start (core->controls, NULL, error))
+    return NULL;
+  forget_addresses (server);
   core->store = open_store (core->config, error);
   if (core->store == NULL)
     return NULL;
@@ -136,8 +138,7 @@ host_server_new (const char *config_path, GError **error)
   server->configuration = configuration_new (core);
   server->admin = admin_new (core);
 
-  if (!controls_start (core->controls, NULL, error) || !http_listen (core->http, core->config, NULL, error)
-      || !clients_listen (server->clients, error) || !write_addresses (server, error))
+  if (!http_listen (core->http, core->config, NULL, error) || !clients_listen (server->clients, error) || !write_addresses (server, error))
     return NULL;
   log_info ("server", "serving domain=%s xmpp=%s", domain, clients_peek_address (server->clients));
   return g_steal_pointer (&server);

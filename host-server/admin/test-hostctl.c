@@ -123,7 +123,9 @@ house_free (House *house)
 {
   controls_free (house->controls);
   if (house->held != NULL)
-    control_call_done (house->held);                /* to nobody */
+    control_call_done (house->held); /* to nobody */
+  g_autofree char *lock = g_build_filename (house->folder, "lock", NULL);
+  g_unlink (lock);
   g_assert_cmpint (g_rmdir (house->folder), ==, 0); /* the socket is gone */
   g_unlink (house->config);
   g_autofree char *top = g_path_get_dirname (house->config);

@@ -8,12 +8,14 @@
 #include <glib-unix.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define SOCKET_NAME     "control.sock"
+#define LOCK_NAME       "lock"
 #define MAX_LINKS       32
 #define MAX_LINE        (CONTROL_MAX_FILE / 3 * 4 + 256 * 1024)
 #define MAX_OUT         (64 * 1024 * 1024)
@@ -32,7 +34,7 @@ struct Controls
   GPtrArray *commands; /* ControlEntry */
   GArray *status;      /* StatusEntry */
   GMainContext *context;
-  int fd;
+  int lock_fd, fd; /* -1: not started */
   GSource *accepting;
   GHashTable *links; /* ControlLink, a set */
 };
@@ -219,8 +221,8 @@ describe (const ControlEntry *entry)
       json_array_append_new (arguments, json_pack ("{s:s, s:s, s:b}", "name", argument->name, "kind",
                                                    kinds[argument->kind], "optional", argument->is_optional));
     }
-  return json_pack ("{s:s, s:o, s:s, s:b, s:s*}", "name", entry->name, "arguments", arguments, "help", entry->help, "list",
-                    entry->is_list, "secret", entry->secret);
+  return json_pack ("{s:s, s:o, s:s, s:b, s:s*}", "name", entry->name, "arguments", arguments, "help",
+                    entry->help, "list", entry->is_list, "secret", entry->secret);
 }
 
 static void
@@ -296,26 +298,34 @@ with_address (AddressFunc func, int fd, const char *folder)
   return result;
 }
 
+/* Two servers on one data folder would each take over the other's work. The lock goes with the process,
+ * however it ends; the file stays. */
 static gboolean
-is_answered (const char *folder)
+lock_folder (Controls *controls, GError **error)
 {
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  gboolean is_there = fd >= 0 && (with_address (connect, fd, folder) == 0 || errno == EAGAIN);
-  if (fd >= 0)
-    close (fd);
-  return is_there;
+  g_autofree char *path = g_build_filename (controls->data_folder, LOCK_NAME, NULL);
+  controls->lock_fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (controls->lock_fd >= 0 && flock (controls->lock_fd, LOCK_EX | LOCK_NB) == 0)
+    return TRUE;
+  int code = errno;
+  if (code == EWOULDBLOCK)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE, "another server is running on '%s'",
+                 controls->data_folder);
+  else
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "cannot lock '%s': %s", path,
+                 g_strerror (code));
+  if (controls->lock_fd >= 0)
+    close (controls->lock_fd);
+  controls->lock_fd = -1;
+  return FALSE;
 }
 
 gboolean
 controls_start (Controls *controls, GMainContext *context, GError **error)
 {
   g_assert (controls->fd < 0);
-  if (is_answered (controls->data_folder))
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE, "another server is running on '%s'",
-                   controls->data_folder);
-      return FALSE;
-    }
+  if (!lock_folder (controls, error))
+    return FALSE;
   unlink (controls->path);
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   mode_t mask = umask (0177); /* the socket is never anyone else's, not for a moment */
@@ -371,7 +381,7 @@ controls_new (const char *data_folder)
   controls->status = g_array_new (FALSE, FALSE, sizeof (StatusEntry));
   g_array_set_clear_func (controls->status, status_entry_clear);
   controls->links = g_hash_table_new_full (NULL, NULL, link_free, NULL);
-  controls->fd = -1;
+  controls->fd = controls->lock_fd = -1;
   return controls;
 }
 
@@ -386,6 +396,8 @@ controls_free (Controls *controls)
       close (controls->fd);
       unlink (controls->path);
     }
+  if (controls->lock_fd >= 0)
+    close (controls->lock_fd);
   g_hash_table_unref (controls->links);
   g_ptr_array_unref (controls->commands);
   g_array_unref (controls->status);
