@@ -319,12 +319,14 @@ modules_keygen_call (Modules *modules, const ModulesKeygenRequest *request, Modu
   call->done = done;
   call->data = data;
 
-  ModulesState state = modules_get_state (modules, request->module);
+  Module *module = modules->launcher != NULL ? registry_find (modules->registry, request->module) : NULL;
+  ModulesState state = modules->launcher == NULL ? MODULES_STATE_REFUSED
+                       : module == NULL          ? MODULES_STATE_ABSENT
+                                                 : registry_get_state (modules->registry, module);
   gboolean is_taken = FALSE;
   if (state == MODULES_STATE_READY)
     {
       g_autofree Frame *frame = g_new (Frame, 1);
-      Module *module = registry_find (modules->registry, request->module);
       write_request (frame, request);
       is_taken = frame_is_whole (frame)
                  && module_runner_call (get_runner (modules, module), frame, on_keygen_done, call);

@@ -14,10 +14,10 @@
 #define MAX_WAITING   256
 #define MAX_LOG_LINES 20
 /* A module that says more than this in one call is not logging. */
-#define MAX_LOG_FRAMES   1000
+#define MAX_LOG_FRAMES 1000
 /* Loading may take so many times as long as a call: libraries set themselves up. */
 #define LOAD_DEADLINES 5
-#define IDLE_US          (60 * G_USEC_PER_SEC)
+#define IDLE_US        (60 * G_USEC_PER_SEC)
 /* How long the end of a killed call may take before its zygote is killed, and how long the zygote's word
  * about an ended call is waited for. */
 #define END_WAIT_US (100 * 1000)
@@ -89,7 +89,11 @@ set_tick (ModuleRunner *runner)
     next_us = runner->due_us;
   for (GList *each = runner->running.head; each != NULL; each = each->next)
     next_us = MIN (next_us, ((Call *)each->data)->due_us);
-  g_source_set_ready_time (runner->tick, next_us == G_MAXINT64 ? -1 : next_us);
+  /* Setting it wakes the loop, and calls come and go: one that is set too early costs a look, once a
+   * deadline. */
+  gint64 set_us = g_source_get_ready_time (runner->tick);
+  if (next_us != G_MAXINT64 && (set_us < 0 || next_us < set_us))
+    g_source_set_ready_time (runner->tick, next_us);
 }
 
 /* --- ends of calls --- */
@@ -502,7 +506,8 @@ start_zygote (ModuleRunner *runner, GError **error)
   runner->state = ZYGOTE_STARTING;
   runner->is_end_no_fault = FALSE;
   runner->generation = runner->module->generation;
-  runner->due_us = g_get_monotonic_time () + LOAD_DEADLINES * runner->setting.deadline_ms * G_GINT64_CONSTANT (1000);
+  runner->due_us
+      = g_get_monotonic_time () + LOAD_DEADLINES * runner->setting.deadline_ms * G_GINT64_CONSTANT (1000);
   return TRUE;
 }
 
@@ -603,6 +608,7 @@ on_tick (GSource *source, GSourceFunc callback, gpointer data)
 {
   ModuleRunner *runner = data;
   gint64 now_us = g_get_monotonic_time ();
+  g_source_set_ready_time (source, -1);
   g_autoptr (GList) running = g_list_copy (runner->running.head);
   for (GList *each = running; each != NULL; each = each->next)
     if (g_queue_find (&runner->running, each->data) != NULL)
