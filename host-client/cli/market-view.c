@@ -123,6 +123,8 @@ market_view_progress (const char *name, const DialogueView *view)
                               name);
     case PURCHASE_PAYING:
       return dup_paying_text (name, view->order);
+    case PURCHASE_REPLACING:
+      return g_strdup_printf ("%s: its serial is being replaced, at no cost", name);
     case PURCHASE_PREPARING:
       return g_strdup_printf ("%s: paid, the serial is being prepared", name);
     default:

@@ -258,6 +258,8 @@ hook_log (void *data, xmpp_log_level_t level, const char *area, const char *line
       event->step = CONNECTION_STEP_AUTHENTICATED;
       post (attempt, event);
     }
+  else if (g_str_has_prefix (line, "parse error"))
+    connection_abort (attempt->connection); /* COMPAT: it would say so and wait for the other side to leave */
   else if (g_str_has_prefix (line, "proceeding with TLS"))
     attempt->has_tried_tls = TRUE;
   else if (level == XMPP_LEVEL_ERROR)

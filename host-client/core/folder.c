@@ -19,7 +19,8 @@ static const char *const schema[] = {
   "  origin TEXT, body TEXT NOT NULL, stamp_us INTEGER NOT NULL, stored_us INTEGER NOT NULL);"
   "CREATE INDEX messages_by_peer ON messages (peer, id);"
   "CREATE UNIQUE INDEX messages_by_origin ON messages (peer, direction, origin) WHERE origin IS NOT NULL;"
-  "CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,"
+  /* seq is never used twice: what is behind the last one sent is what was not sent. */
+  "CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,"
   "  peer TEXT NOT NULL, body TEXT NOT NULL, created_us INTEGER NOT NULL);"
   "CREATE TABLE roster (jid TEXT PRIMARY KEY, name TEXT NOT NULL, subscription TEXT NOT NULL,"
   "  is_asked INTEGER NOT NULL, groups TEXT NOT NULL);"

@@ -9,6 +9,7 @@ typedef enum
   PURCHASE_IDLE,
   PURCHASE_CHECKING,  /* the plugin looks at the serial there is, or finds that there is none */
   PURCHASE_REPORTING, /* it refused the serial, the market was told and has not answered */
+  PURCHASE_REPLACING, /* the market will send another one */
   PURCHASE_ASKING,    /* the user is asked whether to register */
   PURCHASE_RESUMING,  /* an order from before is looked up by its request id */
   PURCHASE_ORDERING,  /* the order was sent, or will be when we are online */
