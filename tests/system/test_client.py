@@ -12,7 +12,7 @@ import pytest
 
 from lib.client import HostClient
 from lib.host import Host
-from lib.process import program, wait_until
+from lib.process import program
 from lib.prosody import Prosody
 
 _numbers = itertools.count(1)
