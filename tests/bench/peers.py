@@ -177,7 +177,8 @@ class StoaPeer(Peer):
     def start(self):
         limits = {key: "0" for key in ["streams_per_address", "streams", "sessions_per_account", "stanzas_per_s",
                                        "bytes_per_s", "bytes_per_s_before_login", "unacked_stanzas",
-                                       "login_attempts", "login_failures_per_minute"]}
+                                       "login_attempts", "login_failures_per_minute",
+                                       "registrations_per_hour"]}
         self.host = Host(self.folder / "host", DOMAIN, {
             "xmpp": {"tls": "optional"}, "registration": {"open": "true"}, "limits": limits})
         self.host.start(preexec=on_core(self.core))
