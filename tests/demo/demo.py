@@ -311,7 +311,7 @@ def chat(demo):
 
 def buy(demo, plugin, command, source):
     demo.step(f"alice asks for {plugin}, has no serial, and registers it ({source})")
-    demo.client("alice", "plugin", "install", demo.descriptors[plugin])
+    demo.client("alice", "plugin", "install", demo.descriptors[plugin], "--yes")
     seen = {}
 
     def on_event(event):
@@ -383,7 +383,7 @@ def second_device(demo):
         demo.tell(f"{entry['plugin']:8} {entry['state']} {entry['serial']}")
     if sorted(entry["plugin"] for entry in serials if entry["state"] == "active") != ["dice", "quotes", "weather"]:
         demo.fail(f"not all serials are there: {serials}")
-    demo.client("alice", "plugin", "install", demo.descriptors["weather"], device="phone")
+    demo.client("alice", "plugin", "install", demo.descriptors["weather"], "--yes", device="phone")
     events = demo.client("alice", "plugin", "use", "weather", "--", "weather", "Porto", device="phone")
     if any(event.get("event") in ("ask", "order") for event in events):
         demo.fail("the second device was asked to buy again")
