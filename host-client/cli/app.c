@@ -66,9 +66,15 @@ app_dup_reply_text (const Reply *reply, ExitCode *code)
 }
 
 gboolean
+app_has_terminal (void)
+{
+  return isatty (STDIN_FILENO) && isatty (STDOUT_FILENO);
+}
+
+gboolean
 app_ask (const char *question)
 {
-  if (!isatty (STDIN_FILENO) || !isatty (STDOUT_FILENO))
+  if (!app_has_terminal ())
     return FALSE;
   g_autofree char *clean = output_dup_clean (question, TRUE);
   printf ("%s [y/N] ", clean);

@@ -53,5 +53,7 @@ char *app_dup_reply_text (const Reply *reply, ExitCode *code);
 /* What the user must know of a certificate that cannot be trusted. */
 char *app_dup_certificate_text (App *app, const SessionReport *report);
 
+/* Whether someone could be asked. */
+gboolean app_has_terminal (void);
 /* Asks on the terminal; FALSE without one, or if the answer is not yes. Only before the loop turns. */
 gboolean app_ask (const char *question);

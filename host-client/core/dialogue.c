@@ -214,6 +214,7 @@ take_order (Dialogue *dialogue, const OrderView *order)
   merged->charge_url = g_strdup (order->charge_url != NULL || !is_same ? order->charge_url : old->charge_url);
   order_view_free (dialogue->order);
   dialogue->order = merged;
+  set_text (dialogue, "");
 }
 
 static gboolean
