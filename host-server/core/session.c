@@ -140,7 +140,8 @@ finish_send (Session *session, GString *out, gsize start, gboolean is_kept)
   if (session->outbox != NULL)
     {
       outbox_add (session->outbox, out->str + start, out->len - start, is_kept);
-      ask_for_ack (session, out);
+      if (out != session->book->scratch)
+        ask_for_ack (session, out);
     }
   check_limits (session, session->stream != NULL ? out->len : 0);
 }
