@@ -3,9 +3,11 @@
 
 #include <glib/gstdio.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define USER "k3q7a2m5c4d6e7f2g3h4i5j6k7"
@@ -368,6 +370,7 @@ install_probe (Client *client, const char *name)
   Plugin *plugin;
 
   g_assert_no_error (error);
+  g_assert_nonnull (info);
   plugin = plugin_new (client->host, name, JID, &events, client, &error);
   g_assert_no_error (error);
   return plugin;
@@ -467,6 +470,73 @@ test_reminders_are_kept_and_shown (Client *client, gconstpointer data)
                    "failed there is no such reminder; /reminders lists them");
   g_assert_cmpstr (run (client, plugin, "forget", "1"), ==, "ok Forgotten.");
   g_assert_cmpstr (run (client, plugin, "reminders", ""), ==, "ok There are no reminders.");
+}
+
+/* ---- the sample plugin server ---- */
+
+typedef struct
+{
+  GPid pid;
+  int output;
+} Vendor;
+
+/* Starts plugin-server for @plugin and puts its port where the tests' own server's was. */
+static void
+vendor_start (Vendor *vendor, Client *client, const char *plugin)
+{
+  g_autofree char *data = g_build_filename (client->folder, plugin, NULL);
+  const char *argv[] = { g_getenv ("PLUGIN_SERVER"),
+                         "--listen",
+                         "127.0.0.1:0",
+                         "--data",
+                         data,
+                         "--plugin",
+                         plugin,
+                         "--secret",
+                         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                         NULL };
+  g_autoptr (GError) error = NULL;
+  char line[128] = "";
+  unsigned port;
+
+  g_spawn_async_with_pipes (NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &vendor->pid,
+                            NULL, &vendor->output, NULL, &error);
+  g_assert_no_error (error);
+  for (gsize n = 0; n < sizeof line - 1 && strchr (line, '\n') == NULL; n++)
+    g_assert_cmpint (read (vendor->output, line + n, 1), ==, 1);
+  g_assert_cmpint (sscanf (line, "{\"http\":\"127.0.0.1:%u\"}", &port), ==, 1);
+  client->server.port = (guint16)port;
+}
+
+static void
+vendor_stop (Vendor *vendor)
+{
+  (void)kill (vendor->pid, SIGTERM);
+  (void)waitpid (vendor->pid, NULL, 0);
+  close (vendor->output);
+}
+
+static void
+test_samples_agree_with_the_sample_server (Client *client, gconstpointer data)
+{
+  Vendor vendor;
+  Plugin *plugin;
+
+  vendor_start (&vendor, client, "weather");
+  plugin = install_sample (client, "weather", "legacy");
+  g_assert_cmpstr (start (client, plugin, WEATHER_2030), ==, "running ");
+  g_assert_true (g_str_has_prefix (run (client, plugin, "weather", "lisbon"), "ok Lisbon"));
+  g_assert_cmpstr (run (client, plugin, "weather", "Atlantis"), ==, "failed there is no such place");
+  plugin_free (plugin);
+  vendor_stop (&vendor);
+
+  vendor_start (&vendor, client, "quotes");
+  plugin = install_sample (client, "quotes", "legacy");
+  g_assert_cmpstr (start (client, plugin, QUOTES_GOOD), ==, "running ");
+  g_assert_true (g_str_has_prefix (run (client, plugin, "quote", ""), "ok "));
+  g_assert_cmpstr (run (client, plugin, "quote", "submarines"), ==, "failed nobody said anything about that");
+  plugin_free (plugin);
+  vendor_stop (&vendor);
 }
 
 /* ---- what plugins may say ---- */
@@ -811,6 +881,7 @@ main (int argc, char **argv)
   add ("/plugin/quotes-takes-its-serial-from-its-old-host", test_quotes_takes_its_serial_from_its_old_host);
   add ("/plugin/dice-finds-its-key-in-a-file", test_dice_finds_its_key_in_a_file);
   add ("/plugin/reminders-are-kept-and-shown", test_reminders_are_kept_and_shown);
+  add ("/plugin/samples-agree-with-the-sample-server", test_samples_agree_with_the_sample_server);
   add ("/plugin/every-verdict-is-told-apart", test_every_verdict_is_told_apart);
   add ("/plugin/a-serial-is-delivered-and-never-shown", test_a_serial_is_delivered_and_never_shown);
   add ("/plugin/an-expiry-during-use-ends-the-plugin", test_an_expiry_during_use_ends_the_plugin);
