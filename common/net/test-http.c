@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -541,6 +542,76 @@ test_http_server_limits_connections_of_an_address (void)
     close (fds[i]);
 }
 
+/* --- TLS */
+
+/* A self-signed certificate for @name in @folder. */
+static void
+make_certificate (const char *folder, const char *name)
+{
+  g_autofree char *command = g_strdup_printf (
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=%s"
+      " -addext subjectAltName=%s -keyout %s/key.pem -out %s/certificate.pem",
+      name, name[0] == '1' ? "IP:127.0.0.1" : "DNS:other.example", folder, folder);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *out = NULL, *err = NULL;
+  int status = 0;
+  g_assert_true (g_spawn_command_line_sync (command, &out, &err, &status, &error));
+  g_assert_true (g_spawn_check_wait_status (status, &error));
+}
+
+static HttpOutcome
+ask_tls (const char *address, const char *ca_file)
+{
+  g_autofree char *url = g_strconcat ("https://", address, NULL);
+  House house = { .client = http_client_new (NULL, ca_file, 0), .base = http_base_new (url, NULL) };
+  g_auto (Got) got = ask (&house, &(HttpRequest){ .method = "GET", .path = "/status/200" });
+  if (got.outcome == HTTP_ANSWERED)
+    g_assert_cmpint (got.status, ==, 200);
+  http_client_free (house.client);
+  http_base_free (house.base);
+  return got.outcome;
+}
+
+static void
+test_http_tls_is_verified_and_certificates_are_reloaded (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("stoa-http-XXXXXX", NULL);
+  g_autofree char *certificate = g_build_filename (folder, "certificate.pem", NULL);
+  g_autofree char *key = g_build_filename (folder, "key.pem", NULL);
+  g_autofree char *first = g_build_filename (folder, "first.pem", NULL);
+  make_certificate (folder, "127.0.0.1");
+  g_autoptr (HttpRoutes) routes = http_routes_new ();
+  http_routes_add (routes,
+                   &(HttpRoute){ .method = "GET", .pattern = "/status/{status}", .handle = answer_status });
+  HttpServerOptions options = { .listen = "127.0.0.1:0", .certificate = certificate, .private_key = key };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (HttpServer) server = http_server_start (&options, routes, NULL, &error);
+  g_assert_no_error (error);
+  const char *address = http_server_peek_address (server);
+  g_assert_cmpint (ask_tls (address, certificate), ==, HTTP_ANSWERED);
+  g_assert_cmpint (ask_tls (address, NULL), ==, HTTP_TLS_REFUSED); /* not among the system's roots */
+
+  g_assert_cmpint (g_rename (certificate, first), ==, 0);
+  make_certificate (folder, "127.0.0.1");
+  g_assert_true (http_server_reload (server, &options.limits, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (ask_tls (address, certificate), ==, HTTP_ANSWERED);
+  g_assert_cmpint (ask_tls (address, first), ==, HTTP_TLS_REFUSED);
+
+  make_certificate (folder, "other.example"); /* trusted, but another's */
+  g_assert_true (http_server_reload (server, &options.limits, &error));
+  g_assert_cmpint (ask_tls (address, certificate), ==, HTTP_TLS_REFUSED);
+
+  g_assert_true (g_file_set_contents (key, "nonsense", -1, NULL));
+  g_assert_false (http_server_reload (server, &options.limits, &error));
+  g_assert_nonnull (error);
+  g_assert_cmpint (ask_tls (address, certificate), ==, HTTP_TLS_REFUSED); /* still the other's, and alive */
+  g_unlink (certificate);
+  g_unlink (first);
+  g_unlink (key);
+  g_rmdir (folder);
+}
+
 /* --- URLs */
 
 static void
@@ -648,6 +719,7 @@ main (int argc, char **argv)
   TEST (server_reads_raw_requests_strictly);
   TEST (server_ends_a_request_that_drips);
   TEST (server_limits_connections_of_an_address);
+  TEST (tls_is_verified_and_certificates_are_reloaded);
   TEST (base_accepts_https_or_loopback_only);
   TEST (base_contains_what_lies_under_it);
   TEST (segments_cannot_leave_their_place);
