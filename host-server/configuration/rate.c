@@ -4,6 +4,9 @@
 
 #define HOUR_US  (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
 #define MAX_KEYS 100000
+/* A full table is swept no more often than this: a sweep for each stranger would cost more than their
+ * requests. */
+#define SWEEP_US (G_GINT64_CONSTANT (60) * G_USEC_PER_SEC)
 
 typedef struct
 {
@@ -15,6 +18,7 @@ struct Rate
 {
   const Clock *clock;
   GHashTable *buckets; /* key -> Bucket */
+  gint64 swept_us;
 };
 
 Rate *
@@ -22,6 +26,7 @@ rate_new (const Clock *clock)
 {
   Rate *rate = g_new0 (Rate, 1);
   rate->clock = clock;
+  rate->swept_us = clock_get_monotonic_us (clock) - SWEEP_US;
   rate->buckets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return rate;
 }
@@ -41,6 +46,17 @@ is_over (gpointer key, gpointer value, gpointer now_us)
   return *(gint64 *)now_us - ((Bucket *)value)->since_us >= HOUR_US;
 }
 
+static gboolean
+has_room (Rate *rate, gint64 now_us)
+{
+  if (g_hash_table_size (rate->buckets) >= MAX_KEYS && now_us - rate->swept_us >= SWEEP_US)
+    {
+      rate->swept_us = now_us;
+      g_hash_table_foreach_remove (rate->buckets, is_over, &now_us);
+    }
+  return g_hash_table_size (rate->buckets) < MAX_KEYS;
+}
+
 gboolean
 rate_take (Rate *rate, const char *key, guint per_hour)
 {
@@ -50,9 +66,7 @@ rate_take (Rate *rate, const char *key, guint per_hour)
   Bucket *bucket = g_hash_table_lookup (rate->buckets, key);
   if (bucket == NULL)
     {
-      if (g_hash_table_size (rate->buckets) >= MAX_KEYS)
-        g_hash_table_foreach_remove (rate->buckets, is_over, &now_us);
-      if (g_hash_table_size (rate->buckets) >= MAX_KEYS)
+      if (!has_room (rate, now_us))
         return FALSE;
       bucket = g_new0 (Bucket, 1);
       bucket->since_us = now_us;

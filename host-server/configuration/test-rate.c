@@ -26,7 +26,7 @@ test_rate_holds_a_bounded_table (void)
   g_autoptr (Clock) clock = clock_new_fake (0);
   g_autoptr (Rate) rate = rate_new (clock);
   guint n_taken = 0;
-  for (guint i = 0; i < 200000; i++)
+  for (guint i = 0; i < 110000; i++)
     {
       g_autofree char *key = g_strdup_printf ("%u", i);
       n_taken += (guint)rate_take (rate, key, 1);
