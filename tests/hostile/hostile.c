@@ -15,6 +15,7 @@
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -215,6 +216,124 @@ static const char *
 become_root (void)
 {
   return tell (syscall (SYS_setresuid, 0, 0, 0));
+}
+
+/* --- what a plugin that may connect must not make of it --- */
+
+static const struct sockaddr_in nowhere = { .sin_family = AF_INET, .sin_port = 0x0100 };
+
+static const char *
+bind_socket (void)
+{
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+  return fd < 0 ? "no socket" : tell (bind (fd, (const struct sockaddr *)&nowhere, sizeof nowhere));
+}
+
+static const char *
+listen_socket (void)
+{
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+  return fd < 0 ? "no socket" : tell (listen (fd, 1));
+}
+
+static const char *
+open_fast (void)
+{
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+  return fd < 0 ? "no socket"
+                : tell (sendto (fd, "x", 1, MSG_FASTOPEN, (const struct sockaddr *)&nowhere, sizeof nowhere));
+}
+
+static const char *
+open_fast_by_message (void)
+{
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+  struct iovec bytes = { (void *)"x", 1 };
+  struct msghdr message
+      = { .msg_name = (void *)&nowhere, .msg_namelen = sizeof nowhere, .msg_iov = &bytes, .msg_iovlen = 1 };
+  return fd < 0 ? "no socket" : tell (sendmsg (fd, &message, MSG_FASTOPEN));
+}
+
+static const char *
+send_to_address (void)
+{
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+  return fd < 0 ? "no socket"
+                : tell (sendto (fd, "x", 1, MSG_NOSIGNAL, (const struct sockaddr *)&nowhere, sizeof nowhere));
+}
+
+static const char *
+raw_socket (void)
+{
+  return tell (socket (AF_INET, SOCK_RAW, 1));
+}
+
+static const char *
+multipath_socket (void)
+{
+  return tell (socket (AF_INET, SOCK_STREAM, 262));
+}
+
+static const char *
+change_protocol (void)
+{
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+  return fd < 0 ? "no socket" : tell (setsockopt (fd, 6, 31 /* upper layer protocol */, "tls", 3));
+}
+
+static const char *
+own_a_signal (void)
+{
+  return tell (fcntl (3, F_SETOWN, host_pid));
+}
+
+/* --- what a plugin's folder is for --- */
+
+static const char *
+write_data (void)
+{
+  int fd = open ("note", O_RDWR | O_CREAT | O_TRUNC, 0600);
+  return fd < 0 ? strerrorname_np (errno) : tell (write (fd, "x", 1));
+}
+
+static const char *
+write_too_much (void)
+{
+  static char bytes[65536];
+  int fd = open ("large", O_RDWR | O_CREAT, 0600);
+  signal (SIGXFSZ, SIG_IGN);
+  for (int i = 0; i < 64; i++)
+    if (write (fd, bytes, sizeof bytes) < 0)
+      return strerrorname_np (errno);
+  return "done";
+}
+
+static const char *
+run_what_it_wrote (void)
+{
+  int fd = open ("code", O_RDWR | O_CREAT, 0700);
+  if (fd < 0 || write (fd, "\xc3", 1) != 1)
+    return "no file";
+  return tell (mmap (NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0);
+}
+
+static const char *
+move_out_of_folder (void)
+{
+  int fd = open ("gift", O_RDWR | O_CREAT, 0600);
+  return fd < 0 ? "no file" : tell (rename ("gift", "/tmp/stoa-hostile-was-here"));
+}
+
+static const char *
+link_out_of_folder (void)
+{
+  return tell (symlink ("/etc/passwd", "link"));
+}
+
+static const char *
+change_folder (void)
+{
+  return tell (chdir ("/"));
 }
 
 /* --- processes --- */
@@ -821,6 +940,21 @@ static const Deed deeds[] = {
   DEED (count_calls),
   DEED (answer_binary),
   DEED (answer_empty),
+  DEED (bind_socket),
+  DEED (listen_socket),
+  DEED (open_fast),
+  DEED (open_fast_by_message),
+  DEED (send_to_address),
+  DEED (raw_socket),
+  DEED (multipath_socket),
+  DEED (change_protocol),
+  DEED (own_a_signal),
+  DEED (write_data),
+  DEED (write_too_much),
+  DEED (run_what_it_wrote),
+  DEED (move_out_of_folder),
+  DEED (link_out_of_folder),
+  DEED (change_folder),
   DEED (do_nothing_wrong),
 };
 
@@ -851,6 +985,19 @@ static void __attribute__ ((constructor)) construct (void)
     replace_in_runner ("syscall", (AnyFunction)harmless_syscall);
   if (strcmp (deed_when, "constructor") == 0)
     snprintf (constructor_result, sizeof constructor_result, "%s", commit_deed ());
+}
+
+/* As a client's plugin, called by a descriptor: does what @deed says, or tells what the constructor's came
+ * to. */
+HOST_EXPORT const char *hostile_command (const char *deed);
+
+const char *
+hostile_command (const char *deed)
+{
+  if (strcmp (deed, "constructor") == 0)
+    return constructor_result;
+  snprintf (deed_name, sizeof deed_name, "%s", deed);
+  return commit_deed ();
 }
 
 uint32_t

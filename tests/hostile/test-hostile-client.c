@@ -1,0 +1,336 @@
+/* What a hostile client plugin must not achieve: the same object, carried as a legacy plugin is, in one
+ * process that stays. Its one filter is the boundary; once it is loaded a second one takes code mappings
+ * away. */
+#include "common/module/launch.h"
+
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define OWN_USER 61300
+#define MARK     "HOSTILE-ORDERS:"
+#define VICTIM   "/tmp/stoa-hostile-victim"
+
+/* As in test-hostile.c: what must come of a deed, in a constructor and in a command; '!': the plugin ends for
+ * that reason. */
+typedef struct
+{
+  const char *deed;
+  const char *in_constructor; /* NULL: not tried */
+  const char *in_command;
+  LaunchProfile profile;
+  gboolean may_connect;
+} Row;
+
+#define DENIED           "EPERM|EACCES"
+#define KILLED_BY_FILTER "!signal 31"
+#define CRASHED          "!signal 11|signal 4|signal 6"
+#define ROW(deed, verdict)                                                                                   \
+  {                                                                                                          \
+    deed, verdict, verdict, LAUNCH_CLIENT, FALSE                                                             \
+  }
+#define CONNECTING(deed, verdict)                                                                            \
+  {                                                                                                          \
+    deed, verdict, verdict, LAUNCH_CLIENT, TRUE                                                              \
+  }
+
+static const Row rows[] = {
+  ROW ("open_file", DENIED),
+  ROW ("open_own_memory", DENIED),
+  ROW ("open_host_memory", DENIED),
+  ROW ("open_host_environment", DENIED),
+  ROW ("list_folder", DENIED),
+  ROW ("create_file", DENIED),
+  ROW ("open_for_truncation", DENIED),
+  ROW ("truncate_file", DENIED),
+  ROW ("change_mode", DENIED),
+  ROW ("make_folder", DENIED),
+  ROW ("remove_file", DENIED),
+  ROW ("tcp_socket", DENIED),
+  ROW ("udp_socket", DENIED),
+  ROW ("unix_socket", DENIED),
+  ROW ("netlink_socket", DENIED),
+  ROW ("socket_pair", DENIED),
+  ROW ("make_pipe", DENIED),
+  ROW ("make_eventfd", DENIED),
+  ROW ("make_memfd", DENIED),
+  ROW ("make_io_uring", DENIED),
+  ROW ("make_userfaultfd", DENIED),
+  ROW ("make_shared_memory", DENIED),
+  ROW ("unshare_user", DENIED),
+  ROW ("become_root", DENIED),
+  ROW ("run_program", KILLED_BY_FILTER),
+  ROW ("fork_and_stay", DENIED),
+  ROW ("make_thread", DENIED),
+  { "make_thread", "done", "done", LAUNCH_CLIENT_THREADS, FALSE },
+  { "fork_and_stay", DENIED, DENIED, LAUNCH_CLIENT_THREADS, FALSE },
+  ROW ("leave_group", DENIED),
+  ROW ("leave_session", DENIED),
+  ROW ("kill_host", DENIED),
+  ROW ("kill_everybody", DENIED),
+  ROW ("open_host_pidfd", DENIED),
+  ROW ("own_a_signal", DENIED),
+  ROW ("trace_host", KILLED_BY_FILTER),
+  ROW ("read_host_memory", KILLED_BY_FILTER),
+  ROW ("limit_host", DENIED),
+  ROW ("raise_own_limit", DENIED),
+  ROW ("become_dumpable", DENIED),
+  ROW ("outlive_the_supervisor", DENIED),
+  ROW ("adopt_orphans", DENIED),
+  ROW ("listen_to_own_calls", DENIED),
+  ROW ("old_machine_call", KILLED_BY_FILTER),
+  ROW ("x32_call", KILLED_BY_FILTER),
+  ROW ("map_shared", DENIED),
+  ROW ("map_executable", DENIED),
+  ROW ("make_executable", DENIED),
+  { "load_late", "done", "refused", LAUNCH_CLIENT, FALSE },
+  /* A constructor maps code anyway: its own. Afterwards nothing becomes code. */
+  { "run_what_it_wrote", "done", DENIED, LAUNCH_CLIENT, FALSE },
+  ROW ("allocate", "ENOMEM"),
+  ROW ("recurse", CRASHED),
+  ROW ("call_abort", CRASHED),
+  ROW ("call_exit", "!status 0"),
+  ROW ("write_null", CRASHED),
+  ROW ("answer_twice", "!misplaced"),
+  ROW ("answer_too_much", "!no frame"),
+  ROW ("send_unknown_frame", "!unknown"),
+  ROW ("send_descriptor", "!no frame"),
+  ROW ("count_environment", "none"),
+  ROW ("write_data", "done"),
+  ROW ("write_too_much", "EFBIG"),
+  ROW ("move_out_of_folder", "EACCES|EXDEV|EPERM"),
+  ROW ("link_out_of_folder", DENIED),
+  ROW ("change_folder", DENIED),
+  CONNECTING ("tcp_socket", "done"),
+  CONNECTING ("udp_socket", DENIED),
+  CONNECTING ("unix_socket", DENIED),
+  CONNECTING ("raw_socket", DENIED),
+  CONNECTING ("multipath_socket", DENIED),
+  CONNECTING ("bind_socket", DENIED),
+  CONNECTING ("listen_socket", DENIED),
+  CONNECTING ("open_fast", DENIED),
+  CONNECTING ("open_fast_by_message", DENIED),
+  CONNECTING ("send_to_address", DENIED),
+  CONNECTING ("change_protocol", DENIED),
+  CONNECTING ("open_file", DENIED),
+  CONNECTING ("become_dumpable", DENIED),
+};
+
+typedef struct
+{
+  const Row *row;
+  gboolean in_constructor;
+} Case;
+
+typedef struct
+{
+  char *folder;
+  char *data;
+  Launcher *launcher;
+  Launch *launch;
+  const Case *tried;
+  char *answer; /* of the command */
+  char *end;    /* why the plugin ended */
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer tried)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *runner = launch_find_runner ();
+  fixture->tried = tried;
+  fixture->folder = g_dir_make_tmp ("stoa-hostile-XXXXXX", NULL);
+  fixture->data = g_build_filename (fixture->folder, "data", NULL);
+  g_assert_cmpint (g_mkdir (fixture->data, 0700), ==, 0);
+  g_chmod (fixture->folder, 0755);
+  if (geteuid () == 0)
+    g_assert_cmpint (chown (fixture->data, OWN_USER, OWN_USER), ==, 0);
+  g_assert_true (g_file_set_contents (VICTIM, "still here", -1, NULL));
+  g_chmod (VICTIM, 0666);
+  fixture->launcher = launcher_new (runner, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static void
+empty (const char *folder)
+{
+  g_autoptr (GDir) entries = g_dir_open (folder, 0, NULL);
+  const char *name;
+  while ((name = g_dir_read_name (entries)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+      g_remove (path);
+    }
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer tried)
+{
+  launcher_free (fixture->launcher);
+  g_assert_null (fixture->launch);
+  empty (fixture->data);
+  empty (fixture->folder);
+  g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
+  g_unlink (VICTIM);
+  g_free (fixture->folder);
+  g_free (fixture->data);
+  g_free (fixture->answer);
+  g_free (fixture->end);
+}
+
+/* The hostile object with its orders, and the descriptor that goes with its bytes. */
+static char *
+install (const Fixture *fixture, char **descriptor)
+{
+  g_autofree char *bytes = NULL;
+  char *path = g_build_filename (fixture->folder, "hostile.so", NULL);
+  gsize length;
+  g_assert_true (g_file_get_contents (g_getenv ("STOA_HOSTILE"), &bytes, &length, NULL));
+  char *mark = memmem (bytes, length, MARK " none", strlen (MARK " none"));
+  g_assert_nonnull (mark);
+  g_snprintf (mark + strlen (MARK), 112, " %s %s %d", fixture->tried->row->deed,
+              fixture->tried->in_constructor ? "constructor" : "call", (int)getpid ());
+  g_assert_true (
+      g_file_set_contents_full (path, bytes, (gssize)length, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+
+  g_autofree char *sha256 = g_compute_checksum_for_data (G_CHECKSUM_SHA256, (const guchar *)bytes, length);
+  *descriptor = g_strdup_printf (
+      "[Plugin]\nformat=1\nid=hostile\nname=Hostile\nversion=1\nobject=hostile.so\nsha256=%s\n"
+      "[Permissions]\ndata=1M\n"
+      "[Command try]\ncall=cstr hostile_command (cstr input)\nhelp=Try\n",
+      sha256);
+  return path;
+}
+
+static void
+send_load (Launch *launch, const char *descriptor)
+{
+  g_autofree Frame *frame = g_new (Frame, 1);
+  frame_begin (frame, FRAME_OP_LOAD_PLUGIN, FRAME_ASK, launch_next_call (launch));
+  frame_put_u32 (frame, FRAME_LOAD_TO_RUN);
+  frame_put_text (frame, "hostile.legacy");
+  frame_put_bytes (frame, descriptor, strlen (descriptor));
+  frame_put_text (frame, "user");
+  frame_put_text (frame, "");
+  frame_put_text (frame, "example.org");
+  frame_put_text (frame, "");
+  frame_put_text (frame, "C");
+  frame_put_i64 (frame, 0);
+  g_assert_true (launch_send (launch, frame));
+  launch_set_phase (launch, FRAME_PHASE_LOAD);
+}
+
+static void
+on_ready (Launch *launch, const LaunchReady *ready, gpointer data)
+{
+  Fixture *fixture = data;
+  g_autofree char *descriptor = NULL;
+  g_autofree char *path = install (fixture, &descriptor);
+  g_assert_true ((ready->listener >= 0) == fixture->tried->row->may_connect);
+  if (ready->listener >= 0)
+    close (ready->listener);
+  send_load (launch, descriptor);
+}
+
+static void
+on_frame (Launch *launch, const Frame *frame, gpointer data)
+{
+  Fixture *fixture = data;
+  FrameReader reader;
+  frame_read (&reader, frame);
+  if (frame->header.flags != FRAME_ANSWER)
+    return;
+  if (frame->header.status != FRAME_STATUS_OK)
+    {
+      fixture->answer = g_strdup_printf ("status %d: %s", frame->header.status,
+                                         frame->header.length > 0 ? frame_get_text (&reader) : "");
+      return;
+    }
+  if (frame->header.op == FRAME_OP_LOAD_PLUGIN)
+    {
+      g_autofree Frame *command = g_new (Frame, 1);
+      launch_set_phase (launch, FRAME_PHASE_SERVE);
+      frame_begin (command, FRAME_OP_COMMAND, FRAME_ASK, launch_next_call (launch));
+      frame_put_text (command, "try");
+      frame_put_text (command, fixture->tried->in_constructor ? "constructor" : fixture->tried->row->deed);
+      g_assert_true (launch_send (launch, command));
+      return;
+    }
+  frame_get_u32 (&reader);
+  fixture->answer = g_strdup (frame_get_text (&reader));
+}
+
+static void
+on_ended (Launch *launch, const LaunchEnd *end, gpointer data)
+{
+  Fixture *fixture = data;
+  fixture->end = g_strdup (end->reason);
+  fixture->launch = NULL;
+}
+
+static void
+test_row (Fixture *fixture, gconstpointer data)
+{
+  static const LaunchEvents events = { .ready = on_ready, .frame = on_frame, .ended = on_ended };
+  const Case *tried = data;
+  const char *expected = tried->in_constructor ? tried->row->in_constructor : tried->row->in_command;
+  g_autofree char *object = g_build_filename (fixture->folder, "hostile.so", NULL);
+  g_autoptr (GError) error = NULL;
+  LaunchSpec spec = { .kind = "legacy",
+                      .profile = tried->row->profile,
+                      .object = object,
+                      .sealed_object = -1,
+                      .data = fixture->data,
+                      .data_bytes = 1 << 20,
+                      .memory_bytes = 128 << 20,
+                      .uid = geteuid () == 0 ? OWN_USER : 0,
+                      .may_connect = tried->row->may_connect,
+                      .grants = tried->row->may_connect ? FRAME_GRANT_CONNECT : 0 };
+  fixture->launch = launcher_start (fixture->launcher, &spec, &events, fixture, &error);
+  g_assert_no_error (error);
+  while (fixture->end == NULL && fixture->answer == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  const char *came = expected[0] == '!' ? fixture->end : fixture->answer;
+  g_auto (GStrv) choices = g_strsplit (expected + (expected[0] == '!'), "|", -1);
+  gboolean is_expected = FALSE;
+  for (guint i = 0; came != NULL && choices[i] != NULL; i++)
+    is_expected |= expected[0] == '!' ? strstr (came, choices[i]) != NULL : g_str_equal (came, choices[i]);
+  if (!is_expected)
+    g_test_fail_printf ("expected %s, got answer=%s end=%s", expected, fixture->answer, fixture->end);
+
+  g_assert_true (g_file_test (VICTIM, G_FILE_TEST_EXISTS));
+  g_assert_false (g_file_test ("/tmp/stoa-hostile-was-here", G_FILE_TEST_EXISTS));
+  g_assert_false (g_file_test ("/tmp/stoa-hostile-folder", G_FILE_TEST_EXISTS));
+  if (fixture->launch != NULL)
+    launch_stop (fixture->launch, "the test is over");
+  while (fixture->end == NULL)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+add_case (const Row *row, gboolean in_constructor)
+{
+  static const char *const profiles[] = { "server", "client", "threads" };
+  Case *tried = g_new (Case, 1);
+  *tried = (Case){ .row = row, .in_constructor = in_constructor };
+  g_autofree char *path = g_strdup_printf ("/hostile-client/%s%s/%s/%s", profiles[row->profile],
+                                           row->may_connect ? "-connect" : "", row->deed,
+                                           in_constructor ? "constructor" : "command");
+  g_test_add_vtable (path, sizeof (Fixture), tried, (GTestFixtureFunc)set_up, (GTestFixtureFunc)test_row,
+                     (GTestFixtureFunc)tear_down);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      add_case (&rows[i], TRUE);
+      add_case (&rows[i], FALSE);
+    }
+  return g_test_run ();
+}
