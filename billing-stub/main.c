@@ -111,12 +111,11 @@ serve (Options *options, Faults *faults, GError **error)
     return FALSE;
   g_autofree char *url = g_strconcat ("http://", http_server_peek_address (server), NULL);
   api_set_public_url (api, url);
-  printf ("{\"http\":\"%s\"}\n", http_server_peek_address (server));
-  fflush (stdout);
-
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   guint terminate = g_unix_signal_add (SIGTERM, on_signal, loop),
         interrupt = g_unix_signal_add (SIGINT, on_signal, loop);
+  printf ("{\"http\":\"%s\"}\n", http_server_peek_address (server));
+  fflush (stdout);
   g_main_loop_run (loop);
   g_source_remove (terminate);
   g_source_remove (interrupt);

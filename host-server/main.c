@@ -73,16 +73,18 @@ main (int argc, char **argv)
     }
   log_init (is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
   raise_descriptors ();
+  program.loop = g_main_loop_new (NULL, FALSE);
+  /* Before the server says where it listens: who reads that may end it at once. They run in the loop. */
+  guint sources[] = { g_unix_signal_add (SIGHUP, on_reload, &program),
+                      g_unix_signal_add (SIGTERM, on_terminate, &program),
+                      g_unix_signal_add (SIGINT, on_terminate, &program) };
   program.server = host_server_new (config, &error);
   if (program.server == NULL)
     {
       g_printerr ("host-server: %s\n", error->message);
+      g_main_loop_unref (program.loop);
       return 1;
     }
-  program.loop = g_main_loop_new (NULL, FALSE);
-  guint sources[] = { g_unix_signal_add (SIGHUP, on_reload, &program),
-                      g_unix_signal_add (SIGTERM, on_terminate, &program),
-                      g_unix_signal_add (SIGINT, on_terminate, &program) };
   g_main_loop_run (program.loop);
   for (gsize i = 0; i < G_N_ELEMENTS (sources); i++)
     g_source_remove (sources[i]);

@@ -120,12 +120,11 @@ serve (Options *options, Mode mode, GError **error)
       = http_server_start (&(HttpServerOptions){ .listen = options->listen }, routes, NULL, error);
   if (server == NULL)
     return FALSE;
-  printf ("{\"http\":\"%s\"}\n", http_server_peek_address (server));
-  fflush (stdout);
-
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   guint terminate = g_unix_signal_add (SIGTERM, on_signal, loop),
         interrupt = g_unix_signal_add (SIGINT, on_signal, loop);
+  printf ("{\"http\":\"%s\"}\n", http_server_peek_address (server));
+  fflush (stdout);
   g_main_loop_run (loop);
   g_source_remove (terminate);
   g_source_remove (interrupt);
