@@ -245,7 +245,8 @@ end_directed (Im *im, Session *session)
     }
 }
 
-/* @presence is the client's own, or NULL if its session ended. §4.5.2: the resource that said so is told as well. */
+/* @presence is the client's own, or NULL if its session ended. §4.5.2: the resource that said so is told as
+ * well. */
 static void
 withdraw (Im *im, Session *session, const Stanza *presence)
 {

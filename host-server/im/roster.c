@@ -6,9 +6,10 @@
 
 #include <string.h>
 
-#define NS_ROSTER  "jabber:iq:roster"
-#define MAX_NAME   1023 /* bytes, of an item's name and of a group's */
-#define MAX_GROUPS 64
+#define NS_ROSTER       "jabber:iq:roster"
+#define MAX_NAME        1023 /* bytes, of an item's name and of a group's */
+#define MAX_GROUPS      64
+#define MAX_GROUP_BYTES 2048 /* of an item's groups together, as XML */
 /* A client that is further behind than this gets the whole roster again. */
 #define MAX_CHANGES 100
 
@@ -114,13 +115,35 @@ roster_is_interested (const Session *session)
   return holder != NULL && holder->is_interested;
 }
 
+/* §2.6: opaque to clients. A part of the account's UUID is in it, so that who registers a name anew is not
+ * taken for the one whose roster a client still has. */
+#define VER_TAG(account) ((account) + strlen (account) - MIN (strlen (account), 12))
+
+static void
+write_query (GString *xml, const Session *session, gint64 seq)
+{
+  g_string_append_printf (xml, "<query xmlns='" NS_ROSTER "' ver='%s.%" G_GINT64_FORMAT "'>",
+                          VER_TAG (session_get_account (session)), seq);
+}
+
+/* FALSE if it is no version of this account's. */
+static gboolean
+read_ver (const Session *session, const char *ver, gint64 *seq)
+{
+  const char *tag = VER_TAG (session_get_account (session));
+  gsize length = strlen (tag);
+  return strncmp (ver, tag, length) == 0 && ver[length] == '.'
+         && g_ascii_string_to_signed (ver + length + 1, 10, 0, G_MAXINT64, seq, NULL);
+}
+
 static void
 push (Im *im, Session *session, const RosterItem *item)
 {
   g_autoptr (GString) xml = g_string_new (NULL);
   g_string_append_printf (xml, "<iq type='set' id='roster-%" G_GUINT64_FORMAT "'", ++im->n_pushes);
   text_append_xml_attribute (xml, "to", jid_get_full (session_get_jid (session)));
-  g_string_append_printf (xml, "><query xmlns='" NS_ROSTER "' ver='%" G_GINT64_FORMAT "'>", item->seq);
+  g_string_append_c (xml, '>');
+  write_query (xml, session, item->seq);
   roster_item_write (item, xml);
   g_string_append (xml, "</query></iq>");
   im_send (session, xml);
@@ -178,7 +201,7 @@ static gboolean
 answer_by_version (Im *im, ServiceRequest *request, Session *session, const Roster *roster, const char *ver)
 {
   gint64 seq;
-  if (!g_ascii_string_to_signed (ver, 10, 0, G_MAXINT64, &seq, NULL))
+  if (!read_ver (session, ver, &seq))
     return FALSE;
   if (seq == roster->seq)
     {
@@ -215,7 +238,7 @@ handle_get (ServiceRequest *request, gpointer data)
   if (ver != NULL && answer_by_version (im, request, session, roster, ver))
     return;
   g_autoptr (GString) xml = g_string_new (NULL);
-  g_string_append_printf (xml, "<query xmlns='" NS_ROSTER "' ver='%" G_GINT64_FORMAT "'>", roster->seq);
+  write_query (xml, session, roster->seq);
   GHashTableIter iter;
   gpointer item;
   g_hash_table_iter_init (&iter, roster->items);
@@ -319,7 +342,8 @@ read_groups (xmpp_stanza_t *item, GString *xml, Refusal *refusal)
       g_autofree char *group = g_strdup (text != NULL ? text : "");
       if (text != NULL)
         xmpp_free (xmpp_stanza_get_context (child), text);
-      if (*group == '\0' || strlen (group) > MAX_NAME || g_hash_table_size (seen) == MAX_GROUPS)
+      if (*group == '\0' || strlen (group) > MAX_NAME || g_hash_table_size (seen) == MAX_GROUPS
+          || xml->len > MAX_GROUP_BYTES)
         {
           *refusal = (Refusal){ STANZA_ERROR_NOT_ACCEPTABLE,
                                 "a group is empty or too long, or there are too many" };

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* The versions of the first and the second account's roster. */
+#define A      "000000000001."
+#define B      "000000000002."
 #define ROSTER "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>"
 
 /* A session that asked for its roster and is available. */
@@ -56,12 +59,12 @@ test_roster_items_are_kept_and_pushed (void)
               "<group>Friends</group><group>R&amp;D</group></item></query></iq>");
   world_expect (
       phone,
-      "<iq type='set' id='roster-1' to='alice@d/phone'><query xmlns='jabber:iq:roster' ver='1'>"
+      "<iq type='set' id='roster-1' to='alice@d/phone'><query xmlns='jabber:iq:roster' ver='" A "1'>"
       "<item jid='bob@d' name='B &lt;o&gt; b' subscription='none'><group>Friends</group><group>R&amp;D"
       "</group></item></query></iq>",
       "<iq type='result' id='1' to='alice@d/phone'/>");
   world_expect (
-      desk, "<iq type='set' id='roster-2' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='1'>"
+      desk, "<iq type='set' id='roster-2' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='" A "1'>"
             "<item jid='bob@d' name='B &lt;o&gt; b' subscription='none'><group>Friends</group><group>R&amp;D"
             "</group></item></query></iq>");
   world_expect_nothing (deaf);
@@ -69,13 +72,13 @@ test_roster_items_are_kept_and_pushed (void)
   world_send (world, deaf, ROSTER);
   g_autofree char *roster = world_take (deaf);
   g_assert_nonnull (
-      strstr (roster, "<query xmlns='jabber:iq:roster' ver='1'><item jid='bob@d' name='B &lt;o&gt; b'"));
+      strstr (roster, "<query xmlns='jabber:iq:roster' ver='" A "1'><item jid='bob@d' name='B &lt;o&gt; b'"));
 
   world_send (world, desk,
               "<iq type='set' id='2'><query xmlns='jabber:iq:roster'><item jid='bob@d' "
               "subscription='remove'/></query></iq>");
   world_expect (desk,
-                "<iq type='set' id='roster-4' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='2'>"
+                "<iq type='set' id='roster-4' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='" A "2'>"
                 "<item jid='bob@d' subscription='remove'/></query></iq>",
                 "<iq type='result' id='2' to='alice@d/desk'/>");
   world_send (world, desk,
@@ -161,24 +164,24 @@ test_roster_versions_bring_what_changed (void)
       world_send (world, phone, set);
     }
   Session *desk = world_connect (world, "alice/desk");
-  world_send (world, desk, "<iq type='get' id='v'><query xmlns='jabber:iq:roster' ver='5'/></iq>");
+  world_send (world, desk, "<iq type='get' id='v'><query xmlns='jabber:iq:roster' ver='" A "5'/></iq>");
   world_expect (desk, "<iq type='result' id='v' to='alice@d/desk'/>");
-  world_send (world, desk, "<iq type='get' id='v'><query xmlns='jabber:iq:roster' ver='2'/></iq>");
+  world_send (world, desk, "<iq type='get' id='v'><query xmlns='jabber:iq:roster' ver='" A "2'/></iq>");
   world_expect (desk, "<iq type='result' id='v' to='alice@d/desk'/>",
-                "<iq type='set' id='roster-6' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='3'>"
+                "<iq type='set' id='roster-6' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='" A "3'>"
                 "<item jid='c@d' subscription='none'/></query></iq>",
-                "<iq type='set' id='roster-7' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='4'>"
+                "<iq type='set' id='roster-7' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='" A "4'>"
                 "<item jid='a@d' subscription='remove'/></query></iq>",
-                "<iq type='set' id='roster-8' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='5'>"
+                "<iq type='set' id='roster-8' to='alice@d/desk'><query xmlns='jabber:iq:roster' ver='" A "5'>"
                 "<item jid='b@d' name='B' subscription='none'/></query></iq>");
-  static const char *const strange[] = { "", "x", "99", "-1" };
+  static const char *const strange[] = { "", "x", "3", A, A "99", A "-1", A "3x", B "3" };
   for (gsize i = 0; i < G_N_ELEMENTS (strange); i++)
     {
       g_autofree char *get = g_strdup_printf (
           "<iq type='get' id='v'><query xmlns='jabber:iq:roster' ver='%s'/></iq>", strange[i]);
       world_send (world, desk, get);
       g_autofree char *answer = world_take (desk);
-      g_assert_nonnull (strstr (answer, "ver='5'><item "));
+      g_assert_nonnull (strstr (answer, "ver='" A "5'><item "));
     }
 }
 
@@ -189,17 +192,19 @@ test_contacts_subscribe_and_see_each_other (void)
   Session *alice = log_in (world, "alice/phone"), *bob = log_in (world, "bob/desk");
   world_send (world, alice,
               "<presence type='subscribe' to='bob@d/desk' id='s'><status>hi</status></presence>");
-  world_expect (alice,
-                "<iq type='set' id='roster-1' to='alice@d/phone'><query xmlns='jabber:iq:roster' ver='1'>"
-                "<item jid='bob@d' ask='subscribe' subscription='none'/></query></iq>");
+  world_expect (
+      alice, "<iq type='set' id='roster-1' to='alice@d/phone'><query xmlns='jabber:iq:roster' ver='" A "1'>"
+             "<item jid='bob@d' ask='subscribe' subscription='none'/></query></iq>");
   world_expect (bob,
                 "<presence from='alice@d' to='bob@d' type='subscribe' id='s'><status>hi</status></presence>");
 
   world_send (world, bob, "<presence type='subscribed' to='alice@d'/>");
-  world_expect (bob, "<iq type='set' id='roster-2' to='bob@d/desk'><query xmlns='jabber:iq:roster' ver='2'>"
-                     "<item jid='alice@d' subscription='from'/></query></iq>");
+  world_expect (bob,
+                "<iq type='set' id='roster-2' to='bob@d/desk'><query xmlns='jabber:iq:roster' ver='" B "2'>"
+                "<item jid='alice@d' subscription='from'/></query></iq>");
   world_expect (alice, "<presence from='bob@d' to='alice@d' type='subscribed'/>",
-                "<iq type='set' id='roster-3' to='alice@d/phone'><query xmlns='jabber:iq:roster' ver='2'>"
+                "<iq type='set' id='roster-3' to='alice@d/phone'><query xmlns='jabber:iq:roster' ver='" A
+                "2'>"
                 "<item jid='bob@d' subscription='to'/></query></iq>",
                 "<presence from='bob@d/desk' to='alice@d'/>");
 
@@ -214,7 +219,8 @@ test_contacts_subscribe_and_see_each_other (void)
   /* Bob withdraws it. */
   world_send (world, bob, "<presence type='unsubscribed' to='alice@d'/>");
   world_expect (alice, "<presence from='bob@d' to='alice@d' type='unsubscribed'/>",
-                "<iq type='set' id='roster-5' to='alice@d/phone'><query xmlns='jabber:iq:roster' ver='3'>"
+                "<iq type='set' id='roster-5' to='alice@d/phone'><query xmlns='jabber:iq:roster' ver='" A
+                "3'>"
                 "<item jid='bob@d' subscription='none'/></query></iq>",
                 "<presence from='bob@d/desk' to='alice@d' type='unavailable'/>");
 }
@@ -231,7 +237,7 @@ test_contacts_a_request_waits_until_it_is_answered (void)
       Session *bob = world_connect (world, "bob/desk");
       world_send (world, bob, ROSTER);
       world_expect (bob, "<iq type='result' id='r' to='bob@d/desk'><query "
-                         "xmlns='jabber:iq:roster' ver='1'></query></iq>");
+                         "xmlns='jabber:iq:roster' ver='" B "1'></query></iq>");
       world_send (world, bob, "<presence/>");
       g_autofree char *sent = world_take (bob);
       g_assert_nonnull (strstr (sent, "<presence from='alice@d' to='bob@d' type='subscribe'"));
@@ -296,8 +302,9 @@ test_contacts_an_approval_in_advance_needs_no_answer (void)
   g_autoptr (World) world = world_of_two ();
   Session *alice = log_in (world, "alice/phone"), *bob = log_in (world, "bob/desk");
   world_send (world, bob, "<presence type='subscribed' to='alice@d'/>");
-  world_expect (bob, "<iq type='set' id='roster-1' to='bob@d/desk'><query xmlns='jabber:iq:roster' ver='1'>"
-                     "<item jid='alice@d' approved='true' subscription='none'/></query></iq>");
+  world_expect (bob,
+                "<iq type='set' id='roster-1' to='bob@d/desk'><query xmlns='jabber:iq:roster' ver='" B "1'>"
+                "<item jid='alice@d' approved='true' subscription='none'/></query></iq>");
   world_expect_nothing (alice);
   world_send (world, alice, "<presence type='subscribe' to='bob@d'/>");
   g_autofree char *sent = world_take (alice);
@@ -342,7 +349,7 @@ test_contacts_nothing_is_told_before_the_commit (void)
   g_assert_false (world_is_held (alice));
   g_autofree char *sent = world_take (alice);
   g_assert_nonnull (strstr (sent, "<iq type='result' id='r' to='alice@d/phone'><query "
-                                  "xmlns='jabber:iq:roster' ver='1'><item jid='bob@d' ask="));
+                                  "xmlns='jabber:iq:roster' ver='" A "1'><item jid='bob@d' ask="));
 }
 
 static void

@@ -1,6 +1,5 @@
 #include "host-server/im/test-world.h"
 
-#include "common/base/id.h"
 #include "host-server/store/accounts.h"
 
 #include <glib/gstdio.h>
@@ -44,6 +43,7 @@ struct World
   Server server;
   SessionBook book;
   Im *im;
+  guint n_accounts;
 };
 
 /* What core/session.h promises, without a socket. */
@@ -306,13 +306,19 @@ world_get_server (World *world)
   return &world->server;
 }
 
+typedef struct
+{
+  const char *local;
+  guint number;
+} NewAccount;
+
 static gboolean
 insert_account (Db *db, gpointer data, GError **error)
 {
-  g_autoptr (Clock) clock = clock_new_system ();
-  g_autofree char *uuid = id_new_uuid7 (clock);
+  const NewAccount *account = data;
+  g_autofree char *uuid = g_strdup_printf ("01a20000-0000-7000-8000-%012u", account->number);
   return db_run (db, error, "INSERT INTO account (uuid, local, created_us) VALUES (?, ?, 0)", "ss", uuid,
-                 data)
+                 account->local)
          && db_run (db, error,
                     "INSERT INTO account_verifier (account, hash, iterations, salt, stored_key, server_key)"
                     " VALUES (?, 0, 1, ?, ?, ?)",
@@ -328,7 +334,8 @@ must_succeed (gpointer data, const GError *error)
 void
 world_add_account (World *world, const char *local)
 {
-  store_write (world->server.store, STORE_MARKET, insert_account, must_succeed, (gpointer)local);
+  NewAccount account = { local, ++world->n_accounts };
+  store_write (world->server.store, STORE_MARKET, insert_account, must_succeed, &account);
   world_settle (world);
 }
 

@@ -15,7 +15,7 @@ void world_restart (World *world);
 
 Im *world_get_im (World *world);
 Server *world_get_server (World *world);
-/* Accounts without password: rows only. Domain "d". */
+/* Accounts without password: rows only. Domain "d". The UUID of the nth ends in n, of twelve digits. */
 void world_add_account (World *world, const char *local);
 char *world_dup_uuid (World *world, const char *local);
 
