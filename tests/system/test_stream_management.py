@@ -175,6 +175,24 @@ def test_a_count_that_is_none(managed, h):
     one.expect_closed()
 
 
+def test_over_the_unacknowledged_limit_the_session_ends(managed, session, account):
+    """Beyond unacked_stanzas nothing more is held for it: its messages are as for somebody offline."""
+    user = account()
+    deaf, token = managed(user, "phone")
+    deaf.send("<presence/>")
+    receive(deaf)
+    alice = session()
+    for number in range(60):
+        alice.send(f"<message to='{deaf.jid}' id='{number}' type='chat'><body>x</body></message>")
+    alice.barrier()
+    deaf.expect_closed()
+    later = session(user, "desk")
+    later.send("<presence/>")
+    later.skip_until(f"<presence from='{later.jid}'/>")
+    got = [element.get("id") for element in later.seen + later.barrier() if element.tag == f"{{{CLIENT}}}message"]
+    assert sorted(got, key=int) == [str(number) for number in range(60)]
+
+
 def test_a_closed_stream_cannot_be_resumed(managed, client, account):
     user = account()
     one, token = managed(user)
