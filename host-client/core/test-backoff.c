@@ -50,7 +50,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/client/backoff/doubles_up_to_its_limit", test_backoff_doubles_up_to_its_limit);
-  g_test_add_func ("/client/backoff/jitter_stays_within_a_quarter", test_backoff_jitter_stays_within_a_quarter);
+  g_test_add_func ("/client/backoff/jitter_stays_within_a_quarter",
+                   test_backoff_jitter_stays_within_a_quarter);
   g_test_add_func ("/client/backoff/starts_anew_after_a_lasting_connection_only",
                    test_backoff_starts_anew_after_a_lasting_connection_only);
   return g_test_run ();

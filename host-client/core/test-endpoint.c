@@ -27,7 +27,8 @@ test_endpoint_is_read_in_every_form (void)
 static void
 test_endpoint_that_is_none_is_refused (void)
 {
-  const char *bad[] = { "", ":5222", "a:", "a:0", "a:65536", "a:1x", "[::1", "[::1]5222", "[a]:1", "a b:1", "a:b:c" };
+  const char *bad[]
+      = { "", ":5222", "a:", "a:0", "a:65536", "a:1x", "[::1", "[::1]5222", "[a]:1", "a b:1", "a:b:c" };
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
     g_assert_null (endpoint_parse (bad[i], FALSE));
 }

@@ -31,12 +31,12 @@ play (PurchaseFacts facts, const Step *steps, gsize n)
         facts.has_said_no = TRUE;
     }
 }
-#define PLAY(facts, ...)                                                                                              \
-  do                                                                                                                  \
-    {                                                                                                                 \
-      const Step steps[] = { __VA_ARGS__ };                                                                           \
-      play (facts, steps, G_N_ELEMENTS (steps));                                                      \
-    }                                                                                                                 \
+#define PLAY(facts, ...)                                                                                     \
+  do                                                                                                         \
+    {                                                                                                        \
+      const Step steps[] = { __VA_ARGS__ };                                                                  \
+      play (facts, steps, G_N_ELEMENTS (steps));                                                             \
+    }                                                                                                        \
   while (0)
 #define FACTS(...)    ((PurchaseFacts){ __VA_ARGS__ })
 #define NOTHING_KNOWN FACTS (0)
@@ -87,8 +87,8 @@ test_purchase_refused_serial_is_replaced_once (void)
 {
   PLAY (NOTHING_KNOWN, { E (USE), S (CHECKING), D (START) }, { E (BAD), S (REPORTING), D (REPORT) },
         { E (REPLACED), S (CHECKING), D (START) }, { E (ACCEPTED), S (RUNNING), D (FORGET) | D (END) });
-  PLAY (FACTS (.has_reported = TRUE), { E (USE), S (CHECKING), D (START) }, { E (BAD), S (REPORTING), D (REPORT) },
-        { E (REPLACED), S (OFF), D (END) });
+  PLAY (FACTS (.has_reported = TRUE), { E (USE), S (CHECKING), D (START) },
+        { E (BAD), S (REPORTING), D (REPORT) }, { E (REPLACED), S (OFF), D (END) });
 }
 
 static void
@@ -137,9 +137,10 @@ test_purchase_what_is_not_in_the_table_changes_nothing (void)
   {
     PurchaseState state;
     PurchaseEvent event;
-  } rows[] = { { S (IDLE), E (YES) },        { S (IDLE), E (SERIAL) },   { S (OFF), E (ORDER_FULFILLED) },
-               { S (CHECKING), E (YES) },    { S (RUNNING), E (NO) },    { S (PREPARING), E (NO) },
-               { S (ASKING), E (ORDER_OPEN) }, { S (CHECKING), E (SERIAL) }, { S (PREPARING), E (ORDER_OPEN) } };
+  } rows[]
+      = { { S (IDLE), E (YES) },          { S (IDLE), E (SERIAL) },     { S (OFF), E (ORDER_FULFILLED) },
+          { S (CHECKING), E (YES) },      { S (RUNNING), E (NO) },      { S (PREPARING), E (NO) },
+          { S (ASKING), E (ORDER_OPEN) }, { S (CHECKING), E (SERIAL) }, { S (PREPARING), E (ORDER_OPEN) } };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       PurchaseState state = rows[i].state;
@@ -163,7 +164,7 @@ test_purchase_never_orders_unasked (void)
       gboolean has_agreed = FALSE;
       for (int i = 0; i < 12; i++)
         {
-          PurchaseEvent event = (PurchaseEvent) g_rand_int_range (random, 0, E (ONLINE) + 1);
+          PurchaseEvent event = (PurchaseEvent)g_rand_int_range (random, 0, E (ONLINE) + 1);
           guint effects;
           if (event == E (BUY) || (event == E (YES) && state == S (ASKING)))
             has_agreed = facts.has_said_yes = TRUE;

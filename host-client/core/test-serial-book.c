@@ -11,10 +11,11 @@ open_db (void)
   Db *db = db_open (":memory:", DB_OPEN_NORMAL, &error);
   g_assert_no_error (error);
   g_assert_true (db_run (db, NULL, "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)", ""));
-  g_assert_true (db_run (db, NULL,
-                         "CREATE TABLE serials (plugin TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL,"
-                         " user TEXT NOT NULL, expires_us INTEGER NOT NULL, epoch INTEGER NOT NULL, serial BLOB)",
-                         ""));
+  g_assert_true (
+      db_run (db, NULL,
+              "CREATE TABLE serials (plugin TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL,"
+              " user TEXT NOT NULL, expires_us INTEGER NOT NULL, epoch INTEGER NOT NULL, serial BLOB)",
+              ""));
   return db;
 }
 

@@ -1,0 +1,124 @@
+/* A native plugin for the tests: it counts in its storage, judges serials, and tries what it should not. */
+#include <host/plugin.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef ABI
+#define ABI HOST_PLUGIN_ABI
+#endif
+
+static const HostPluginApi *api;
+static const HostCommands1 *commands;
+static const HostStorage1 *storage;
+static int rung;
+
+static int
+init (const HostPluginApi *given, void **self)
+{
+  api = given;
+  commands = api->get_extension (api->host, HOST_COMMANDS_1);
+  storage = api->get_extension (api->host, HOST_STORAGE_1);
+  *self = &rung;
+  return HOST_OK;
+}
+
+static int
+check (void *self, const HostLicence *licence, int64_t *expires)
+{
+  *expires = 1897171199;
+  if (licence->jid != NULL)
+    return HOST_VERDICT_ERROR; /* it did not ask for that */
+  return strcmp (licence->serial, "good") == 0      ? HOST_VERDICT_OK
+         : strcmp (licence->serial, "lapsed") == 0 ? HOST_VERDICT_EXPIRED
+         : strcmp (licence->serial, "odd") == 0     ? 4711
+                                                    : HOST_VERDICT_BAD_SERIAL;
+}
+
+static int
+start (void *self)
+{
+  const HostSerial1 *serial = api->get_extension (api->host, HOST_SERIAL_1);
+
+  if (strcmp (serial->get (api->host)->serial, "good") != 0)
+    return HOST_INTERNAL;
+  (void)commands->add (api->host, "tally", "Do as told");
+  (void)commands->add (api->host, "tally", "A second time");
+  (void)commands->add (api->host, "Not A Name", "");
+  return HOST_OK;
+}
+
+/* Counts up what is stored under @key. */
+static int
+count (const char *key, char *out, size_t room)
+{
+  char value[32] = "";
+  size_t length = sizeof value - 1;
+  int n;
+
+  (void)storage->get (api->host, key, value, &length);
+  n = atoi (value) + 1;
+  snprintf (value, sizeof value, "%d", n);
+  snprintf (out, room, "%d", n);
+  return storage->put (api->host, key, value, strlen (value));
+}
+
+static int
+event (void *self, const HostEvent *event)
+{
+  char out[256] = "";
+  int result = HOST_OK;
+
+  if (event->kind == HOST_EVENT_TIMER)
+    {
+      rung += (int)event->timer;
+      return HOST_OK;
+    }
+  if (strcmp (event->input, "count") == 0)
+    result = count ("n", out, sizeof out);
+  else if (strcmp (event->input, "forget") == 0)
+    result = storage->remove (api->host, "n");
+  else if (strcmp (event->input, "hoard") == 0)
+    {
+      static char much[60000];
+
+      snprintf (out, sizeof out, "%d", storage->put (api->host, "much", much, sizeof much));
+    }
+  else if (strcmp (event->input, "peep") == 0)
+    {
+      size_t length = 0;
+
+      snprintf (out, sizeof out, "%d", storage->get (api->host, "n", NULL, &length));
+      snprintf (out + strlen (out), sizeof out - strlen (out), " %zu", length);
+    }
+  else if (strcmp (event->input, "extensions") == 0)
+    snprintf (out, sizeof out, "%d %d", api->get_extension (api->host, "host.log/1") != NULL,
+              api->get_extension (api->host, "host.everything/1") != NULL);
+  else if (strcmp (event->input, "timer") == 0)
+    {
+      const HostTimer1 *timer = api->get_extension (api->host, HOST_TIMER_1);
+
+      result = timer->set (api->host, 3, 10);
+      (void)timer->set (api->host, 4, 10);
+      (void)timer->set (api->host, 4, -1);
+      snprintf (out, sizeof out, "%d", timer->set (api->host, 16, 10));
+    }
+  else if (strcmp (event->input, "rung") == 0)
+    snprintf (out, sizeof out, "%d", rung);
+  else if (strcmp (event->input, "over") == 0)
+    result = HOST_EXPIRED;
+  else
+    result = HOST_BAD_INPUT;
+  (void)commands->answer (api->host, out);
+  return result;
+}
+
+const HostPlugin *
+host_plugin_v1 (void)
+{
+  static const HostPlugin plugin
+      = { .size = sizeof plugin, .abi = ABI, .init = init, .check = check, .start = start, .event = event };
+
+  return &plugin;
+}
