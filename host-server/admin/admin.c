@@ -2,6 +2,7 @@
 
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
+#include "host-server/modules/modules.h"
 
 #include <stdlib.h>
 
@@ -30,6 +31,47 @@ add_routes (json_t *status, Http *http)
                                   (json_int_t)n_failed));
 }
 
+static const char *
+check_store (gpointer data)
+{
+  Store *store = ((Admin *)data)->server->store;
+  if (!store_is_healthy (store, STORE_MARKET))
+    return "market.db cannot be written";
+  return store_is_healthy (store, STORE_CHAT) ? NULL : "chat.db cannot be written";
+}
+
+static void
+note_module (const char *module, ModulesState state, const char *reason, gpointer data)
+{
+  *(gboolean *)data = TRUE;
+}
+
+/* A server without modules needs no sandbox for them. */
+static const char *
+check_modules (gpointer data)
+{
+  Modules *modules = ((Admin *)data)->server->modules;
+  gboolean has_modules = FALSE;
+  modules_foreach (modules, note_module, &has_modules);
+  return has_modules && modules_get_problem (modules) != NULL ? "vendor code cannot run" : NULL;
+}
+
+static json_t *
+describe_store (const Admin *admin)
+{
+  Store *store = admin->server->store;
+  return json_pack ("{s:i, s:i}", "market_backlog", (int)store_get_backlog (store, STORE_MARKET),
+                    "chat_backlog", (int)store_get_backlog (store, STORE_CHAT));
+}
+
+static const char *
+describe_sandbox (const Admin *admin)
+{
+  Modules *modules = admin->server->modules;
+  const char *problem = modules_get_problem (modules), *confinement = modules_get_confinement (modules);
+  return problem != NULL ? problem : confinement != NULL ? confinement : "not started";
+}
+
 static void
 tell_status (ControlCall *call, gpointer data)
 {
@@ -46,6 +88,8 @@ tell_status (ControlCall *call, gpointer data)
   json_t *rooms = controls_get_status (server->controls);
   json_object_update (status, rooms);
   json_decref (rooms);
+  json_object_set_new (status, "store", describe_store (admin));
+  json_object_set_new (status, "vendor_code", json_string (describe_sandbox (admin)));
   add_routes (status, server->http);
   control_call_done_with (call, status);
 }
@@ -81,6 +125,8 @@ admin_new (Server *server)
                                    .help = "how the server is: version, checks, what each part says",
                                    .handle = tell_status,
                                    .data = admin });
+  http_add_ready_check (server->http, "store", check_store, admin);
+  http_add_ready_check (server->http, "modules", check_modules, admin);
   http_add (server->http, &(HttpRoute){ .method = "GET", .pattern = "/healthz", .handle = answer_health });
   http_add (server->http,
             &(HttpRoute){ .method = "GET", .pattern = "/readyz", .handle = answer_readiness, .data = admin });

@@ -50,6 +50,8 @@ def test_status_says_how_the_server_is(host):
     [status] = host.hostctl_json("status")
     assert status["domain"] == host.domain and status["ready"] is True and status["uptime_s"] < 60
     assert status["http"]["address"] == host.addresses["http"]
+    assert status["checks"]["store"] == "ok" and status["checks"]["modules"] == "ok"
+    assert status["store"] == {"market_backlog": 0, "chat_backlog": 0} and isinstance(status["vendor_code"], str)
     text = host.hostctl("status").stdout
     assert "domain" in text and host.domain in text and "{" not in text
 
@@ -61,6 +63,19 @@ def test_health_and_readiness(host):
     code, _head, body = get(host, "/readyz")
     assert code == 200 and json.loads(body)["ready"] is True
     assert get(host, "/healthz", method="HEAD")[0] == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="vendor code runs here")
+def test_modules_that_cannot_run_are_not_ready(host):
+    """As root, without users of their own for modules, none runs; that matters once there are any."""
+    folder = host.data / "modules"
+    folder.mkdir(exist_ok=True)
+    assert get(host, "/readyz")[0] == 200
+    (folder / "libx-keygen.so").write_bytes(b"x")
+    code, _head, body = get(host, "/readyz")
+    assert code == 503 and json.loads(body)["checks"]["modules"] == "vendor code cannot run"
+    assert get(host, "/healthz")[0] == 200
+    assert host.hostctl_json("status")[0]["ready"] is False
 
 
 @pytest.mark.parametrize("path, method, code", [
