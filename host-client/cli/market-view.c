@@ -132,6 +132,28 @@ market_view_progress (const char *name, const DialogueView *view)
     }
 }
 
+static const char *
+describe_ended_order (OrderState state)
+{
+  switch (state)
+    {
+    case ORDER_DECLINED:
+      return "the order was declined; nothing was charged";
+    case ORDER_EXPIRED:
+      return "the order was not paid in time; nothing was charged";
+    case ORDER_REFUSED:
+      return "the order was refused; nothing was charged";
+    case ORDER_REFUNDING:
+      return "the order could not be fulfilled; the money goes back";
+    case ORDER_REFUNDED:
+      return "the order could not be fulfilled; the money went back";
+    case ORDER_REVIEW:
+      return "the order is being looked into by a person; nothing is lost";
+    default:
+      return "the order is under way";
+    }
+}
+
 char *
 market_view_end (const char *name, const DialogueView *view)
 {
@@ -140,7 +162,7 @@ market_view_end (const char *name, const DialogueView *view)
   if (view->has_said_no)
     return g_strdup_printf ("%s stays off, as you chose; `buy` changes that", name);
   if (view->order != NULL && view->text[0] == '\0')
-    return g_strdup_printf ("%s: the order is %s", name, order_state_to_text (view->order->state));
+    return g_strdup_printf ("%s: %s", name, describe_ended_order (view->order->state));
   return g_strdup_printf ("%s is off: %s", name, view->text[0] != '\0' ? view->text : "it did not start");
 }
 

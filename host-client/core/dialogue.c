@@ -24,6 +24,7 @@ struct Dialogue
   char *request; /* the open order's request id, as on disk; NULL: none */
   gint64 epoch;  /* of the serial that was there when it was last looked at; -1: none */
   gboolean is_unheard, has_said_no, has_said_yes, has_reported, has_failed;
+  gboolean has_news; /* the order as last heard differs from what was known before */
   SerialRejectedReason rejected_as;
   guint pending; /* replies that will come */
   guint retry;
@@ -205,6 +206,8 @@ take_order (Dialogue *dialogue, const OrderView *order)
   OrderView *merged = g_new0 (OrderView, 1);
   const OrderView *old = dialogue->order;
   gboolean is_same = old != NULL && strcmp (old->id, order->id) == 0;
+  dialogue->has_news = !is_same || old->state != order->state
+                       || (order->charge_url != NULL && g_strcmp0 (old->charge_url, order->charge_url) != 0);
   merged->id = g_strdup (order->id);
   merged->plugin = g_strdup (dialogue->plugin);
   merged->state = order->state;
@@ -348,14 +351,24 @@ step (Dialogue *dialogue, PurchaseEvent event)
     dialogue->has_said_no = TRUE;
   if (effects & PURCHASE_DO_FORGET)
     forget_request (dialogue);
+  /* One yes is good for one order. */
+  if ((effects & PURCHASE_DO_FORGET) && !(effects & PURCHASE_DO_ORDER))
+    dialogue->has_said_yes = FALSE;
+  if (effects & PURCHASE_DO_ORDER)
+    dialogue->has_reported = FALSE;
   DialogueView view;
   dialogue_get_view (dialogue, &view);
-  if ((effects & PURCHASE_DO_SHOW) && dialogue->events.show != NULL)
+  /* The first push of an order repeats what its answer said. */
+  gboolean is_repeated = before == dialogue->state && event == PURCHASE_EVENT_ORDER_OPEN && !dialogue->has_news;
+  if ((effects & PURCHASE_DO_SHOW) && !is_repeated && dialogue->events.show != NULL)
     dialogue->events.show (dialogue, &view, dialogue->data);
   if ((effects & PURCHASE_DO_ASK) && dialogue->events.ask != NULL)
     dialogue->events.ask (dialogue, &view, dialogue->data);
   if ((effects & PURCHASE_DO_END) && dialogue->events.end != NULL)
     dialogue->events.end (dialogue, &view, dialogue->data);
+  /* What the market has to say of it from now on (a refund, a review) is not about this purchase. */
+  if (effects & PURCHASE_DO_FORGET)
+    g_clear_pointer (&dialogue->order, order_view_free);
   /* These may step again before they return. */
   if (effects & PURCHASE_DO_START)
     start (dialogue);

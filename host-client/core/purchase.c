@@ -37,7 +37,7 @@ typedef struct
 #define ORDER_ENDS(state)                                                                                             \
   { state, E (ORDER_ENDED), ALWAYS, S (OFF), D (FORGET) | D (END) },                                                  \
   { state, E (ORDER_REFUSED), ALWAYS, S (OFF), D (FORGET) | D (END) },                                                \
-  { state, E (SERIAL), ALWAYS, S (CHECKING), D (START) },                                                             \
+  { state, E (SERIAL), ALWAYS, S (CHECKING), D (FORGET) | D (START) },                                                \
   { state, E (ONLINE), ALWAYS, state, D (ORDER) },                                                                    \
   { state, E (USE), ALWAYS, state, D (SHOW) },                                                                        \
   { state, E (BUY), ALWAYS, state, D (SHOW) }
@@ -51,6 +51,7 @@ static const Row rows[] = {
   { S (OFF), E (BUY), IF_OPEN, S (RESUMING), D (ORDER) },
   { S (OFF), E (BUY), ALWAYS, S (ORDERING), D (ORDER) },
 
+  /* An order that was fulfilled while no client ran has served, too. */
   { S (CHECKING), E (ACCEPTED), ALWAYS, S (RUNNING), D (FORGET) | D (END) },
   VERDICTS (S (CHECKING)),
 

@@ -47,13 +47,15 @@ test_purchase_first_one_ends_with_the_plugin_running (void)
   PLAY (NOTHING_KNOWN, { E (USE), S (CHECKING), D (START) }, { E (NEEDS_SERIAL), S (ASKING), D (ASK) },
         { E (YES), S (ORDERING), D (ORDER) }, { E (ORDER_OPEN), S (PAYING), D (SHOW) },
         { E (ORDER_PAID), S (PREPARING), D (SHOW) }, { E (ORDER_FULFILLED), S (PREPARING), D (FETCH) },
-        { E (SERIAL), S (CHECKING), D (START) }, { E (ACCEPTED), S (RUNNING), D (FORGET) | D (END) });
+        { E (SERIAL), S (CHECKING), D (FORGET) | D (START) },
+        { E (ACCEPTED), S (RUNNING), D (FORGET) | D (END) });
 }
 
 static void
 test_purchase_serial_may_come_before_the_order_says_so (void)
 {
-  PLAY (NOTHING_KNOWN, { E (BUY), S (ORDERING), D (ORDER) }, { E (SERIAL), S (CHECKING), D (START) },
+  PLAY (NOTHING_KNOWN, { E (BUY), S (ORDERING), D (ORDER) },
+        { E (SERIAL), S (CHECKING), D (FORGET) | D (START) },
         { E (ACCEPTED), S (RUNNING), D (FORGET) | D (END) });
 }
 
@@ -95,6 +97,16 @@ static void
 test_purchase_expired_serial_leads_to_the_question (void)
 {
   PLAY (NOTHING_KNOWN, { E (USE), S (CHECKING), D (START) }, { E (EXPIRED), S (REPORTING), D (REPORT) },
+        { E (REGISTRATION_NEEDED), S (ASKING), D (ASK) }, { E (YES), S (ORDERING), D (ORDER) });
+}
+
+/* The market gives up on the line: what follows is a new purchase, and is asked about. */
+static void
+test_purchase_second_refusal_leads_to_the_question (void)
+{
+  PLAY (NOTHING_KNOWN, { E (BUY), S (ORDERING), D (ORDER) },
+        { E (SERIAL), S (CHECKING), D (FORGET) | D (START) }, { E (BAD), S (REPORTING), D (REPORT) },
+        { E (REPLACED), S (CHECKING), D (START) }, { E (BAD), S (REPORTING), D (REPORT) },
         { E (REGISTRATION_NEEDED), S (ASKING), D (ASK) }, { E (YES), S (ORDERING), D (ORDER) });
 }
 
@@ -170,13 +182,16 @@ test_purchase_never_orders_unasked (void)
             has_agreed = facts.has_said_yes = TRUE;
           if (!purchase_step (&state, event, &facts, &effects))
             continue;
-          if (effects & D (ORDER))
-            {
-              g_assert_true (has_agreed);
-              facts.is_open = TRUE;
-            }
+          /* One that is looked up was agreed to when it was made; a new one needs a yes of its own. */
+          gboolean is_new = (effects & D (ORDER)) && (!facts.is_open || (effects & D (FORGET)));
+          if (is_new)
+            g_assert_true (has_agreed);
           if (effects & D (FORGET))
             facts.is_open = FALSE;
+          if ((effects & D (FORGET)) && !(effects & D (ORDER)))
+            has_agreed = facts.has_said_yes = FALSE;
+          if (effects & D (ORDER))
+            facts.is_open = TRUE;
           if (effects & D (REMEMBER_NO))
             facts.has_said_no = TRUE;
         }
@@ -195,6 +210,7 @@ main (int argc, char **argv)
   ADD (that_came_to_nothing_meanwhile_is_asked_anew);
   ADD (refused_serial_is_replaced_once);
   ADD (expired_serial_leads_to_the_question);
+  ADD (second_refusal_leads_to_the_question);
   ADD (serial_that_expires_at_work_leads_there_too);
   ADD (goes_on_when_the_connection_is_back);
   ADD (may_be_declined_while_unpaid);

@@ -18,8 +18,10 @@ ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 class HostClient:
     """One account on one device: a configuration folder and how to reach the server."""
 
-    def __init__(self, folder, server, user, password="secret-word", *, pin=True):
+    def __init__(self, folder, server, user, password="secret-word", *, pin=True, prefix=()):
+        """`prefix`: what to run the program under, such as setpriv."""
         self.folder, self.server, self.user, self.password = folder, server, user, password
+        self.prefix = list(prefix)
         self.address = server.address
         self.pin = server.certificate.sha256() if pin else None
 
@@ -28,7 +30,7 @@ class HostClient:
         return f"{self.user}@{self.server.domain}"
 
     def arguments(self, password_fd, words):
-        fixed = [program("host-client"), "--account", self.jid, "--config", self.folder, "--password-fd", password_fd,
+        fixed = [*self.prefix, program("host-client"), "--account", self.jid, "--config", self.folder, "--password-fd", password_fd,
                  "--server", "%s:%d" % self.address]
         if self.pin:
             fixed += ["--pin", self.pin]
@@ -119,7 +121,7 @@ class Terminal:
         if self.pid == 0:
             os.set_inheritable(read, True)
             os.environ["TERM"] = "xterm"
-            os.execv(argv[0], argv)
+            os.execvp(argv[0], argv)
         os.close(read)
 
     def text(self):
