@@ -35,6 +35,7 @@ find_verifier (Stream *stream, const char *local, ScramHash hash, ScramVerifier 
   Clients *clients = data;
   Account account;
   gboolean is_found = accounts_find (clients->server->store, local, &account);
+  stream_set_account (stream, is_found ? account.uuid : NULL);
   if (is_found)
     *verifier = account.verifiers[hash];
   secret_wipe (&account, sizeof account);
@@ -124,16 +125,21 @@ static Jid *
 bind_resource (Stream *stream, const Jid *bare, const char *resource, StanzaError *error, gpointer data)
 {
   Clients *clients = data;
-  Account account;
-  if (!accounts_find (clients->server->store, jid_get_local (bare), &account))
+  Account account = { 0 };
+  /* It may have been removed since, and its name be another's. */
+  gboolean is_same = accounts_find (clients->server->store, jid_get_local (bare), &account)
+                     && g_strcmp0 (account.uuid, stream_get_account (stream)) == 0;
+  if (!is_same)
     {
-      *error = STANZA_ERROR_NOT_ALLOWED; /* removed since it logged in */
+      secret_wipe (&account, sizeof account);
+      *error = STANZA_ERROR_NOT_ALLOWED;
       return NULL;
     }
   Session *session = session_begin (clients->server->sessions, stream, bare, resource, account.uuid, error);
   secret_wipe (&account, sizeof account);
   if (session == NULL)
     return NULL;
+  stream_set_account (stream, NULL);
   log_info ("core", "session bound session=%s peer=%s tls=%s", jid_get_full (session_get_jid (session)),
             stream_get_peer (stream), stream_is_secure (stream) ? "yes" : "no");
   return jid_ref (session_get_jid (session));

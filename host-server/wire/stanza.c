@@ -230,6 +230,43 @@ append_text_attribute (GString *out, const char *open, gsize open_length, const 
 
 static const StanzaRoot unchanged;
 
+/* Room for all of a root's tags but its texts: names, quotes, the namespace. */
+#define ROOT_BYTES 160
+
+/* Every message is copied once, here: the room is made at the start, and the pieces are put down one after
+ * the other. */
+static char *
+put (char *at, const char *bytes, gsize length)
+{
+  if (length > 0)
+    memcpy (at, bytes, length);
+  return at + length;
+}
+
+#define PUT(at, literal) put (at, literal, sizeof (literal) - 1)
+
+static char *
+put_attribute (char *at, const char *open, gsize open_length, const char *value, gsize length)
+{
+  at = put (at, open, open_length);
+  at = put (at, value, length);
+  *at++ = '\'';
+  return at;
+}
+
+/* @value as an attribute's value: itself, or escaped into @scratch. */
+static const char *
+escape_value (const char *value, gsize *length, GString **scratch)
+{
+  *length = strlen (value);
+  if (is_plain (value, *length))
+    return value;
+  *scratch = g_string_new (NULL);
+  text_append_xml_len (*scratch, value, *length);
+  *length = (*scratch)->len;
+  return (*scratch)->str;
+}
+
 void
 stanza_write (const Stanza *stanza, const StanzaRoot *root, GString *out)
 {
@@ -238,43 +275,59 @@ stanza_write (const Stanza *stanza, const StanzaRoot *root, GString *out)
   const Jid *from = root->from != NULL ? root->from : stanza->from;
   const Jid *to = root->to != NULL ? root->to : stanza->to;
   const char *type = types[stanza->type].text;
-  const char *xml;
-  gsize length;
+  const char *name = kind_names[stanza->kind];
+  GString *escaped_id = NULL;
+  GString *escaped_lang = NULL;
+  const char *from_xml = NULL, *to_xml = NULL, *id = NULL, *lang = NULL;
+  gsize from_length = 0, to_length = 0, id_length = 0, lang_length = 0;
+  gsize name_length = strlen (name);
+  gsize append_length = root->append != NULL ? strlen (root->append) : 0;
 
-  g_string_append_c (out, '<');
-  g_string_append (out, kind_names[stanza->kind]);
-  if (root->with_xmlns)
-    APPEND (out, " xmlns='" CLIENT_NS "'");
   if (from != NULL)
-    {
-      xml = root->bare_from ? jid_peek_bare_xml (from, &length) : jid_peek_full_xml (from, &length);
-      append_attribute (out, " from='", 7, xml, length);
-    }
+    from_xml
+        = root->bare_from ? jid_peek_bare_xml (from, &from_length) : jid_peek_full_xml (from, &from_length);
   if (to != NULL)
-    {
-      xml = jid_peek_full_xml (to, &length);
-      append_attribute (out, " to='", 5, xml, length);
-    }
-  if (type != NULL)
-    append_attribute (out, " type='", 7, type, strlen (type));
+    to_xml = jid_peek_full_xml (to, &to_length);
   if (stanza->id != NULL)
-    append_text_attribute (out, " id='", 5, stanza->id);
+    id = escape_value (stanza->id, &id_length, &escaped_id);
   if (stanza->lang != NULL)
-    append_text_attribute (out, " xml:lang='", 11, stanza->lang);
-  if (stanza->rest_length > 0)
-    g_string_append_len (out, stanza->rest, (gssize)stanza->rest_length);
-  if (stanza->payload_length == 0 && root->append == NULL)
+    lang = escape_value (stanza->lang, &lang_length, &escaped_lang);
+
+  gsize start = out->len;
+  g_string_set_size (out, start + ROOT_BYTES + from_length + to_length + id_length + lang_length
+                              + stanza->rest_length + stanza->payload_length + append_length);
+  char *at = out->str + start;
+  *at++ = '<';
+  at = put (at, name, name_length);
+  if (root->with_xmlns)
+    at = PUT (at, " xmlns='" CLIENT_NS "'");
+  if (from_xml != NULL)
+    at = put_attribute (at, " from='", 7, from_xml, from_length);
+  if (to_xml != NULL)
+    at = put_attribute (at, " to='", 5, to_xml, to_length);
+  if (type != NULL)
+    at = put_attribute (at, " type='", 7, type, strlen (type));
+  if (id != NULL)
+    at = put_attribute (at, " id='", 5, id, id_length);
+  if (lang != NULL)
+    at = put_attribute (at, " xml:lang='", 11, lang, lang_length);
+  at = put (at, stanza->rest, stanza->rest_length);
+  if (stanza->payload_length == 0 && append_length == 0)
+    at = PUT (at, "/>");
+  else
     {
-      APPEND (out, "/>");
-      return;
+      *at++ = '>';
+      at = put (at, stanza->payload, stanza->payload_length);
+      at = put (at, root->append, append_length);
+      at = PUT (at, "</");
+      at = put (at, name, name_length);
+      *at++ = '>';
     }
-  g_string_append_c (out, '>');
-  g_string_append_len (out, stanza->payload, (gssize)stanza->payload_length);
-  if (root->append != NULL)
-    g_string_append (out, root->append);
-  APPEND (out, "</");
-  g_string_append (out, kind_names[stanza->kind]);
-  g_string_append_c (out, '>');
+  g_string_truncate (out, (gsize)(at - out->str));
+  if (escaped_id != NULL)
+    g_string_free (escaped_id, TRUE);
+  if (escaped_lang != NULL)
+    g_string_free (escaped_lang, TRUE);
 }
 
 static Jid *

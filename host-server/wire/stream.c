@@ -28,6 +28,7 @@ struct Stream
   gatomicrefcount references;
   const StreamSettings *settings;
   char *peer;
+  char *account;
   gpointer owner;
   StreamNotify notify;
   gpointer notify_data;
@@ -96,6 +97,7 @@ stream_unref (Stream *stream)
   g_free (stream->last_to_text);
   g_free (stream->lang);
   g_free (stream->peer);
+  g_free (stream->account);
   g_free (stream);
 }
 
@@ -115,6 +117,19 @@ void
 stream_set_owner (Stream *stream, gpointer owner)
 {
   stream->owner = owner;
+}
+
+const char *
+stream_get_account (const Stream *stream)
+{
+  return stream->account;
+}
+
+void
+stream_set_account (Stream *stream, const char *account)
+{
+  g_free (stream->account);
+  stream->account = g_strdup (account);
 }
 
 void

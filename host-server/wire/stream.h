@@ -92,6 +92,9 @@ const char *stream_get_peer (const Stream *stream);
 /* The session; the stream does not own it. */
 gpointer stream_get_owner (const Stream *stream);
 void stream_set_owner (Stream *stream, gpointer owner);
+/* What find_verifier() found: the account the login is for (its own copy; NULL: none). */
+const char *stream_get_account (const Stream *stream);
+void stream_set_account (Stream *stream, const char *account);
 /* Who carries the bytes is told when output appears, and when reading may go on. */
 typedef void (*StreamNotify) (Stream *stream, gpointer data);
 void stream_set_notify (Stream *stream, StreamNotify notify, gpointer data);

@@ -20,6 +20,7 @@
 #define MAX_PREFIXES  16        /* that a stream header may declare */
 #define MAX_HEADER    8192      /* bytes */
 #define PARSER_BYTES  (4 << 20) /* read by one parser before it is replaced */
+#define BLANK_BYTES   65536     /* one that has read more is not used for another header */
 #define PIECE         16384     /* handed to expat at once; its own buffer grows to twice that */
 #define MAX_POOLED    16
 #define ARENA_BLOCK   2048
@@ -56,6 +57,7 @@ typedef struct
 struct XmlPool
 {
   GPtrArray *parsers; /* of Parser: usual, between elements */
+  GPtrArray *blank;   /* of Parser: as new */
 };
 
 struct XmlReader
@@ -454,13 +456,9 @@ on_comment (void *data, const char *text)
   refuse (data, XML_READER_RESTRICTED_XML);
 }
 
-static Parser *
-parser_new (void)
+static void
+parser_set_up (Parser *parser)
 {
-  Parser *parser = g_new0 (Parser, 1);
-  parser->expat = XML_ParserCreateNS ("UTF-8", SEPARATOR);
-  if (parser->expat == NULL)
-    g_error ("out of memory");
   XML_SetReparseDeferralEnabled (parser->expat, XML_FALSE);
   XML_SetReturnNSTriplet (parser->expat, 1);
   XML_SetUserData (parser->expat, parser);
@@ -470,6 +468,18 @@ parser_new (void)
   XML_SetStartDoctypeDeclHandler (parser->expat, on_doctype);
   XML_SetProcessingInstructionHandler (parser->expat, on_instruction);
   XML_SetCommentHandler (parser->expat, on_comment);
+}
+
+static Parser *
+parser_new (XmlPool *pool)
+{
+  if (pool->blank->len > 0)
+    return g_ptr_array_steal_index_fast (pool->blank, pool->blank->len - 1);
+  Parser *parser = g_new0 (Parser, 1);
+  parser->expat = XML_ParserCreateNS ("UTF-8", SEPARATOR);
+  if (parser->expat == NULL)
+    g_error ("out of memory");
+  parser_set_up (parser);
   parser->arena.block = g_malloc (ARENA_BLOCK);
   parser->arena.large = g_ptr_array_new_with_free_func (g_free);
   parser->attributes = g_array_new (FALSE, FALSE, sizeof (XmlAttribute));
@@ -517,12 +527,28 @@ take_parser (XmlReader *reader)
       parser->reader = reader;
       return parser;
     }
-  parser = parser_new ();
+  parser = parser_new (pool);
   parser->is_usual = reader->header == NULL;
   if (parser_prime (parser, reader, reader->header != NULL ? reader->header : USUAL_HEADER))
     return parser;
   parser_free (parser);
   return NULL;
+}
+
+/* Makes it as new, for the next stream's header; FALSE if it has grown, or there are enough. */
+static gboolean
+parser_blank (Parser *parser, XmlPool *pool)
+{
+  if (parser->fed > BLANK_BYTES || pool->blank->len >= MAX_POOLED
+      || !XML_ParserReset (parser->expat, "UTF-8"))
+    return FALSE;
+  parser_set_up (parser);
+  forget_element (parser);
+  parser->fed = 0;
+  parser->depth = 0;
+  parser->is_usual = parser->is_stopped = FALSE;
+  g_ptr_array_add (pool->blank, parser);
+  return TRUE;
 }
 
 static void
@@ -535,7 +561,7 @@ release_parser (XmlReader *reader)
   parser->reader = NULL;
   if (is_reusable)
     g_ptr_array_add (reader->pool->parsers, parser);
-  else
+  else if (!parser_blank (parser, reader->pool))
     parser_free (parser);
 }
 
@@ -544,6 +570,7 @@ xml_pool_new (void)
 {
   XmlPool *pool = g_new0 (XmlPool, 1);
   pool->parsers = g_ptr_array_new_with_free_func (parser_free);
+  pool->blank = g_ptr_array_new_with_free_func (parser_free);
   return pool;
 }
 
@@ -553,6 +580,7 @@ xml_pool_free (XmlPool *pool)
   if (pool == NULL)
     return;
   g_ptr_array_unref (pool->parsers);
+  g_ptr_array_unref (pool->blank);
   g_free (pool);
 }
 
@@ -719,7 +747,7 @@ xml_reader_feed (XmlReader *reader, const char *bytes, gsize length, gsize *cons
         reader->parser = take_parser (reader);
       else
         {
-          reader->parser = parser_new ();
+          reader->parser = parser_new (reader->pool);
           reader->parser->reader = reader;
         }
       if (reader->parser == NULL)
