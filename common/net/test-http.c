@@ -1,6 +1,7 @@
 /* Client and server against each other over loopback, and the server against raw bytes. */
 #include "common/net/http-client.h"
 #include "common/net/http-server.h"
+#include "common/net/listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -542,6 +543,90 @@ test_http_server_limits_connections_of_an_address (void)
     close (fds[i]);
 }
 
+/* --- hostile servers */
+
+typedef struct
+{
+  int listener;
+  const char *start;  /* sent once the request is here */
+  const char *repeat; /* sent for ever after that; NULL: the connection ends */
+  guint pause_ms;     /* between repetitions */
+} Hostile;
+
+static gpointer
+be_hostile (gpointer data)
+{
+  const Hostile *hostile = data;
+  char sink[4096];
+  int peer = accept4 (hostile->listener, NULL, NULL, SOCK_CLOEXEC);
+  g_assert_cmpint (recv (peer, sink, sizeof sink, 0), >, 0);
+  gboolean is_open = send (peer, hostile->start, strlen (hostile->start), MSG_NOSIGNAL) >= 0;
+  while (is_open && hostile->repeat != NULL)
+    {
+      is_open = send (peer, hostile->repeat, strlen (hostile->repeat), MSG_NOSIGNAL) >= 0;
+      if (hostile->pause_ms > 0)
+        g_usleep (hostile->pause_ms * 1000);
+    }
+  close (peer);
+  return NULL;
+}
+
+static void
+test_http_client_bears_hostile_servers (void)
+{
+  static const struct
+  {
+    Hostile hostile;
+    HttpOutcome outcome;
+    int status;
+  } rows[] = {
+    { { 0, "HTTP/1.1 200 OK\r\n", "X-Filler: 0123456789012345678901234567890123456789\r\n", 0 },
+      HTTP_TOO_LARGE,
+      0 },
+    { { 0, "", "HTTP/1.1 100 Continue\r\n\r\n", 0 }, HTTP_TOO_LARGE, 0 },
+    { { 0, "HTTP/1.1 200 OK\r\nX: ", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 0 }, HTTP_BROKEN, 0 },
+    { { 0, "HTTP/1.1 200 OK\r\n\r\n", "0123456789012345678901234567890123456789", 0 }, HTTP_TOO_LARGE, 0 },
+    { { 0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "4\r\nabcd\r\n", 0 }, HTTP_TOO_LARGE, 0 },
+    { { 0, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "x", 20 }, HTTP_TIMED_OUT, 0 },
+    { { 0, "HTTP/1.1 200 OK\r\n", "X: y\r\n", 20 }, HTTP_TIMED_OUT, 0 },
+    { { 0, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", NULL, 0 }, HTTP_BROKEN, 0 },
+    { { 0, "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", NULL, 0 }, HTTP_BROKEN, 0 },
+    { { 0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", NULL, 0 }, HTTP_BROKEN, 0 },
+    { { 0, "", NULL, 0 }, HTTP_BROKEN, 0 },
+    { { 0, "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n", NULL, 0 }, HTTP_ANSWERED, 999 },
+    { { 0, "HTTP/1.1 100 Continue\r\nX: 1\r\n\r\nHTTP/1.1 204 No\r\nAllow: 2\r\n\r\n", NULL, 0 },
+      HTTP_ANSWERED,
+      204 },
+  };
+  g_autoptr (GError) error = NULL;
+  int listener = listen_open ("127.0.0.1:0", &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (fcntl (listener, F_SETFL, 0), ==, 0); /* the thread waits in accept */
+  guint16 port;
+  g_autofree char *address = listen_dup_address (listener, &port);
+  g_autofree char *url = g_strconcat ("http://", address, NULL);
+  House house = { .client = http_client_new (NULL, NULL, 0), .base = http_base_new (url, NULL) };
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      Hostile hostile = rows[i].hostile;
+      hostile.listener = listener;
+      GThread *thread = g_thread_new ("hostile", be_hostile, &hostile);
+      g_auto (Got) got
+          = ask (&house, &(HttpRequest){ .method = "POST",
+                                         .path = "/x",
+                                         .body = "{}",
+                                         .body_length = 2,
+                                         .timeout_ms = rows[i].outcome == HTTP_TIMED_OUT ? 200 : 20000 });
+      g_thread_join (thread);
+      g_test_message ("%zu: %s", i, got.reason);
+      g_assert_cmpint (got.outcome, ==, rows[i].outcome);
+      g_assert_cmpint (got.status, ==, rows[i].status);
+    }
+  http_client_free (house.client);
+  http_base_free (house.base);
+  close (listener);
+}
+
 /* --- TLS */
 
 /* A self-signed certificate for @name in @folder. */
@@ -719,6 +804,7 @@ main (int argc, char **argv)
   TEST (server_reads_raw_requests_strictly);
   TEST (server_ends_a_request_that_drips);
   TEST (server_limits_connections_of_an_address);
+  TEST (client_bears_hostile_servers);
   TEST (tls_is_verified_and_certificates_are_reloaded);
   TEST (base_accepts_https_or_loopback_only);
   TEST (base_contains_what_lies_under_it);
