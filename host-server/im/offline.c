@@ -140,7 +140,7 @@ typedef struct
   Session *session;
   char *bare;
   char *account;
-  gint64 last_id; /* of the chunk under way */
+  gint64 last_id; /* of the chunk under way; 0 before the first */
 } Drain;
 
 static void drain_step (Drain *drain);
@@ -200,13 +200,9 @@ static void
 delete_done (gpointer data, const GError *error)
 {
   Drain *drain = data;
-  if (error != NULL)
-    {
-      log_error ("im", "cannot delete offline messages account=%s: %s", drain->account, error->message);
-      drain_end (drain); /* they come again at the next login */
-    }
-  else if (session_is_alive (drain->session) && session_is_available (drain->session)
-           && session_get_priority (drain->session) >= 0)
+  if (error != NULL) /* the next chunk tries it again; at worst they come twice */
+    log_error ("im", "cannot delete offline messages account=%s: %s", drain->account, error->message);
+  if (session_is_alive (drain->session) && delivery_is_receiver (drain->session))
     drain_step (drain);
   else
     drain_hand_on (drain);
@@ -230,8 +226,8 @@ drain_step (Drain *drain)
   {
     g_autoptr (DbQuery) query
         = db_query (store_peek_reader (drain->im->server->store, STORE_CHAT),
-                    "SELECT id, stanza FROM offline_message WHERE account = ? ORDER BY id LIMIT ?", "si",
-                    drain->account, (gint64)CHUNK_MESSAGES);
+                    "SELECT id, stanza FROM offline_message WHERE account = ? AND id > ? ORDER BY id LIMIT ?",
+                    "sii", drain->account, drain->last_id, (gint64)CHUNK_MESSAGES);
     while (n_sent < CHUNK_BYTES && db_next (query, &error))
       {
         gsize length;
