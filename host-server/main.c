@@ -2,6 +2,7 @@
 #include "host-server/server.h"
 
 #include <glib-unix.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -73,6 +74,9 @@ main (int argc, char **argv)
     }
   log_init (is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
   raise_descriptors ();
+  /* A peer or a log reader that has gone, and a file that may not grow, are errors to be answered. */
+  signal (SIGPIPE, SIG_IGN);
+  signal (SIGXFSZ, SIG_IGN);
   program.loop = g_main_loop_new (NULL, FALSE);
   /* Before the server says where it listens: who reads that may end it at once. They run in the loop. */
   guint sources[] = { g_unix_signal_add (SIGHUP, on_reload, &program),

@@ -53,6 +53,38 @@ test_db_values_come_back_as_they_went_in (void)
 }
 
 static void
+test_db_families_of_tables_grow_by_themselves (void)
+{
+  g_autofree char *path = temporary_path ();
+  {
+    static const char *const others[] = { "CREATE TABLE other (id BIGINT)" };
+    static const char *const bad[]
+        = { "CREATE TABLE third (id BIGINT)", "CREATE TABLE fourth (id BIGINT); CREATE TABLE other (id BIGINT)" };
+    g_autoptr (GError) error = NULL;
+    g_autoptr (Db) db = db_open (path, DB_OPEN_FULL, &error);
+    g_assert_true (db_migrate_family (db, "pairs", steps, 1, &error));
+    g_assert_true (db_migrate_family (db, "others", others, 1, &error));
+    g_assert_true (db_migrate_family (db, "pairs", steps, 2, &error));
+    g_assert_true (db_migrate_family (db, "pairs", steps, 2, &error)); /* nothing left to do */
+    g_assert_no_error (error);
+    g_assert_true (db_run (db, NULL, "INSERT INTO pair (name, note) VALUES ('a', 'b')", ""));
+    g_assert_true (db_run (db, NULL, "INSERT INTO other VALUES (1)", ""));
+
+    g_assert_false (db_migrate_family (db, "pairs", steps, 1, &error));
+    g_assert_error (error, DB_ERROR, DB_ERROR_NEWER);
+    g_clear_error (&error);
+
+    /* A step that fails leaves nothing of itself; those before it stay. */
+    g_assert_false (db_migrate_family (db, "thirds", bad, 2, &error));
+    g_assert_nonnull (strstr (error->message, "thirds migration 2"));
+    g_assert_true (db_run (db, NULL, "INSERT INTO third VALUES (1)", ""));
+    g_assert_false (db_run (db, NULL, "INSERT INTO fourth VALUES (1)", ""));
+    g_assert_false (db_is_in_transaction (db));
+  }
+  remove_folder_of (path);
+}
+
+static void
 test_db_refuses_a_file_of_a_later_version (void)
 {
   g_autofree char *path = temporary_path ();
@@ -127,6 +159,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/base/db/values_come_back_as_they_went_in", test_db_values_come_back_as_they_went_in);
+  g_test_add_func ("/base/db/families_of_tables_grow_by_themselves", test_db_families_of_tables_grow_by_themselves);
   g_test_add_func ("/base/db/refuses_a_file_of_a_later_version", test_db_refuses_a_file_of_a_later_version);
   g_test_add_func ("/base/db/savepoint_undoes_only_its_own", test_db_savepoint_undoes_only_its_own);
   g_test_add_func ("/base/db/says_that_a_file_is_no_database", test_db_says_that_a_file_is_no_database);
