@@ -3,8 +3,8 @@
  *
  * No GLib here: plugin-runner reads descriptors too. The text is a stranger's: at most 16 KiB, every list has
  * a limit, and whatever is not known by this reader is an error that names file, group and key. Nothing is
- * loaded or resolved here; whether the object has the symbols is verified in the runner. docs/plugins.md
- * describes the language. */
+ * loaded or resolved here; whether the object has the symbols is verified in the runner. The
+ * language is described in vendor-kit/plugins/README.md. */
 #pragma once
 
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "host-client/core/plugin-broker.h"
+#include "host-client/core/plugin-cpu.h"
 
 #include <signal.h>
 #include <string.h>
@@ -36,6 +37,9 @@ struct PluginProcess
   guint32 open_call; /* 0: none */
   GSource *deadline;
   GSource *timers[MAX_TIMERS];
+
+  PluginCpu cpu;
+  GSource *cpu_timer;
 
   guint log_lines;
   gint64 log_since_us;
@@ -141,6 +145,18 @@ set_deadline (PluginProcess *process, guint ms)
   clear_source (&process->deadline);
   if (ms > 0)
     process->deadline = add_timeout (process, ms, on_deadline, process);
+}
+
+static gboolean
+on_cpu_timer (gpointer data)
+{
+  PluginProcess *process = data;
+  gint64 used_us = plugin_cpu_read (launch_get_pid (process->launch));
+
+  if (used_us >= 0 && plugin_cpu_take (&process->cpu, g_get_monotonic_time (), used_us))
+    plugin_process_kill (process, PLUGIN_END_CRASHED,
+                         "used more than half a core for half a minute and was stopped");
+  return G_SOURCE_CONTINUE;
 }
 
 typedef struct
@@ -427,6 +443,7 @@ on_ready (Launch *launch, const LaunchReady *ready, gpointer data)
   if (ready->listener >= 0)
     process->broker = plugin_broker_new (ready->listener, launch_get_pid (launch), launch_get_pidfd (launch),
                                          process->package->descriptor);
+  process->cpu_timer = add_timeout (process, PLUGIN_CPU_SAMPLE_S * 1000, on_cpu_timer, process);
   launch_set_phase (launch, FRAME_PHASE_LOAD);
   plugin_process_ask (process, process->load, process->package->descriptor->call_timeout_ms + LOAD_EXTRA_MS);
   secret_wipe (process->load, sizeof *process->load);
@@ -445,6 +462,7 @@ static void
 clear_work (PluginProcess *process)
 {
   set_deadline (process, 0);
+  clear_source (&process->cpu_timer);
   for (guint i = 0; i < MAX_TIMERS; i++)
     clear_source (&process->timers[i]);
   g_cancellable_cancel (process->resolving);
