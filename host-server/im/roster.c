@@ -17,6 +17,7 @@ struct Roster
 {
   Im *im;
   char *bare;
+  char *account;
   gint64 seq;
   GHashTable *items; /* JID -> RosterItem */
   guint n_holders;
@@ -30,6 +31,15 @@ typedef struct
 } Holder;
 
 static void
+roster_free (Roster *roster)
+{
+  g_hash_table_unref (roster->items);
+  g_free (roster->account);
+  g_free (roster->bare);
+  g_free (roster);
+}
+
+static void
 holder_free (gpointer data)
 {
   Holder *holder = data;
@@ -37,10 +47,9 @@ holder_free (gpointer data)
   g_free (holder);
   if (--roster->n_holders > 0)
     return;
-  g_hash_table_remove (roster->im->rosters, roster->bare);
-  g_hash_table_unref (roster->items);
-  g_free (roster->bare);
-  g_free (roster);
+  if (roster_find (roster->im, roster->bare) == roster)
+    g_hash_table_remove (roster->im->rosters, roster->bare);
+  roster_free (roster);
 }
 
 static void
@@ -57,17 +66,16 @@ roster_load (Im *im, const char *bare, const char *account)
   Roster *roster = g_new0 (Roster, 1);
   roster->im = im;
   roster->bare = g_strdup (bare);
+  roster->account = g_strdup (account);
   roster->items = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)roster_item_free);
   if (roster_db_load (store_peek_reader (im->server->store, STORE_CHAT), account, G_MAXINT64, &roster->seq,
                       add_item, roster, &error))
     {
-      g_hash_table_insert (im->rosters, roster->bare, roster);
+      g_hash_table_replace (im->rosters, roster->bare, roster);
       return roster;
     }
   log_error ("im", "cannot read a roster account=%s: %s", account, error->message);
-  g_hash_table_unref (roster->items);
-  g_free (roster->bare);
-  g_free (roster);
+  roster_free (roster);
   return NULL;
 }
 
@@ -79,7 +87,8 @@ roster_of_session (Im *im, Session *session)
     return holder->roster;
   const char *bare = jid_get_bare (session_get_bare (session));
   Roster *roster = roster_find (im, bare);
-  if (roster == NULL)
+  /* A removed user's roster may still be held when the name has become another's. */
+  if (roster == NULL || !g_str_equal (roster->account, session_get_account (session)))
     roster = roster_load (im, bare, session_get_account (session));
   if (roster == NULL)
     return NULL;
@@ -167,6 +176,8 @@ roster_apply (Im *im, const ExchangeSide *side)
     return;
   const char *bare = jid_get_bare (side->jid);
   Roster *roster = roster_find (im, bare);
+  if (roster != NULL && g_strcmp0 (roster->account, side->account) != 0)
+    roster = NULL;
   const RosterItem *known = roster != NULL ? roster_get (roster, side->after->jid) : NULL;
   /* A roster that was just loaded may be ahead of the commits still being told. */
   if (roster != NULL && (known == NULL || known->seq < side->after->seq))
@@ -184,7 +195,8 @@ roster_apply (Im *im, const ExchangeSide *side)
   if (sessions == NULL || g_strcmp0 (was, is) == 0)
     return;
   for (guint i = 0; i < sessions->len; i++)
-    if (roster_is_interested (sessions->pdata[i]))
+    if (roster_is_interested (sessions->pdata[i])
+        && g_str_equal (session_get_account (sessions->pdata[i]), side->account))
       push (im, sessions->pdata[i], side->after);
 }
 
