@@ -837,7 +837,8 @@ descriptor_parse (const char *file, DescriptorKind kind, const char *text, size_
       descriptor_free (descriptor);
       return NULL;
     }
-  memcpy (descriptor->text, text, length);
+  if (length > 0)
+    memcpy (descriptor->text, text, length);
   descriptor->pool = descriptor->text + length + 1;
   descriptor->pool_bytes = length + 1;
   descriptor->kind = kind;

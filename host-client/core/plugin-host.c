@@ -34,17 +34,10 @@ plugin_host_give_uid (PluginHost *host, uid_t uid)
     host->uids_in_use &= ~(G_GUINT64_CONSTANT (1) << (uid - host->uid_base));
 }
 
-/* Plugins with a uid of their own pass through our folders to theirs, but do not see what else is in them. */
-static mode_t
-folder_mode (const PluginHost *host)
-{
-  return host->uid_base != 0 ? 0711 : 0700;
-}
-
 static gboolean
-make_folder (const PluginHost *host, const char *path, GError **error)
+make_folder (const char *path, GError **error)
 {
-  if (g_mkdir_with_parents (path, folder_mode (host)) == 0)
+  if (g_mkdir_with_parents (path, 0700) == 0)
     return TRUE;
   g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_STORAGE, "cannot make '%s': %s", path, g_strerror (errno));
   return FALSE;
@@ -79,7 +72,7 @@ plugin_host_make_data_folder (PluginHost *host, const char *jid, const char *plu
   g_autofree char *path = g_build_filename (parent, plugin, NULL);
   struct stat about;
 
-  if (!make_folder (host, parent, error))
+  if (!make_folder (parent, error))
     return NULL;
   if (g_mkdir (path, 0700) != 0 && errno != EEXIST)
     {
@@ -163,8 +156,8 @@ plugin_host_new (const PluginHostOptions *options, GError **error)
   host->clock = options->clock;
   host->uid_base = geteuid () == 0 ? options->uid_base : 0;
   host->plugins = g_ptr_array_new ();
-  if (!make_folder (host, options->folder, error) || !make_folder (host, host->plugins_folder, error)
-      || !make_folder (host, host->data_folder, error))
+  if (!make_folder (options->folder, error) || !make_folder (host->plugins_folder, error)
+      || !make_folder (host->data_folder, error))
     return NULL;
   if (runner == NULL)
     {

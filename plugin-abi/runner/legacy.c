@@ -15,7 +15,6 @@ static bool
 prepare (Runner *runner, const char **reason)
 {
   Legacy *legacy = calloc (1, sizeof *legacy);
-  const char *data = runner_get_data (runner);
 
   if (legacy == NULL || (legacy->output = malloc (DESCRIPTOR_MAX_BUFFER + 1)) == NULL)
     {
@@ -25,12 +24,6 @@ prepare (Runner *runner, const char **reason)
   legacy->runner = runner;
   runner_set_state (runner, legacy);
   resolve_init (runner);
-  /* Old libraries open "serial.txt" where they stand. */
-  if (data != NULL && chdir (data) != 0)
-    {
-      *reason = "the plugin's data folder cannot be entered";
-      return false;
-    }
   return legacy_provide_prepare (legacy, reason);
 }
 

@@ -212,7 +212,6 @@ static bool
 prepare (Runner *runner, const char **reason)
 {
   Native *native = calloc (1, sizeof *native);
-  const char *data = runner_get_data (runner);
 
   if (native == NULL || (native->answer = malloc (MAX_ANSWER + 1)) == NULL)
     {
@@ -222,11 +221,6 @@ prepare (Runner *runner, const char **reason)
   native->runner = runner;
   runner_set_state (runner, native);
   resolve_init (runner);
-  if (data != NULL && chdir (data) != 0)
-    {
-      *reason = "the plugin's data folder cannot be entered";
-      return false;
-    }
   return true;
 }
 

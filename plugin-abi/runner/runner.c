@@ -147,6 +147,15 @@ confine (Runner *runner, int *listener, SandboxFault *fault)
       snprintf (fault->text, sizeof fault->text, "this runner does not carry such an object");
       return false;
     }
+  /* The private folder becomes the current one while we may still pass through the folders above it: those
+   * are the host's, and closed to a user of the plugin's own. */
+  if (runner->plan.data[0] != '\0' && chdir (runner->plan.data) != 0)
+    {
+      snprintf (fault->text, sizeof fault->text, "cannot enter the private folder: %s", strerror (errno));
+      return false;
+    }
+  if (runner->plan.data[0] != '\0' && runner->plan.uid != 0)
+    runner->plan.data = ".";
   if (!sandbox_drop (&runner->plan, fault))
     return false;
   if (runner->kind->prepare != NULL && !runner->kind->prepare (runner, &reason))

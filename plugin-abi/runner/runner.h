@@ -39,7 +39,7 @@ typedef struct
 /* Facts of this runner. Strings live as long as the process; NULL where there is none. */
 RunnerProfile runner_get_profile (const Runner *runner);
 const char *runner_get_object (const Runner *runner); /* a path for dlopen(), also of a sealed object */
-const char *runner_get_data (const Runner *runner);   /* the private folder */
+const char *runner_get_data (const Runner *runner);   /* the private folder, which is the current one */
 bool runner_may_connect (const Runner *runner);
 
 /* Opens the object: RTLD_NOW | RTLD_LOCAL, and then forgets the sealed descriptor. NULL: *reason is
