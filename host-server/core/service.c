@@ -463,7 +463,7 @@ services_resume (Services *services, Session *session)
   if (requests == NULL || requests->n_waiting == 0)
     return;
 
-  g_autoptr (Session) guard = session_ref (session);
+  G_GNUC_UNUSED g_autoptr (Session) guard = session_ref (session);
   for (Lane lane = 0; lane < N_LANES; lane++)
     while (session_is_alive (session) && !session_is_held (session) && requests->running[lane] == NULL
            && !g_queue_is_empty (&requests->waiting[lane]))
