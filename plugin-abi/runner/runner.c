@@ -172,6 +172,8 @@ runner_run (void)
   Runner *runner = calloc (1, sizeof *runner);
   SandboxFault fault = { .text = "cannot read the plan" };
   int listener = -1;
+  /* Nobody is told any more once it is in force. */
+  unsigned landlock_abi = sandbox_get_landlock_abi ();
   if (runner == NULL)
     return 1;
 
@@ -184,7 +186,7 @@ runner_run (void)
     }
 
   frame_begin (&runner->answer, FRAME_OP_READY, FRAME_EVENT, 0);
-  frame_put_u32 (&runner->answer, sandbox_get_landlock_abi ());
+  frame_put_u32 (&runner->answer, landlock_abi);
   ChannelResult sent
       = channel_send_with (RUNNER_CHANNEL_FD, &runner->answer, &listener, listener >= 0 ? 1 : 0);
   /* Whoever holds the listener decides about connections; the object must not find it here. */

@@ -393,6 +393,26 @@ make_thread (void)
   return failure == 0 ? "done" : strerrorname_np (failure);
 }
 
+static void *
+wait_in_thread (void *data)
+{
+  for (;;)
+    pause ();
+  return data;
+}
+
+/* One more than anybody needs, and then the call just goes on. */
+static const char *
+make_many_threads (void)
+{
+  pthread_t thread;
+  for (int i = 0; i < 40; i++)
+    if (pthread_create (&thread, NULL, wait_in_thread, NULL) != 0)
+      break;
+  wait_in_thread (NULL);
+  return "done";
+}
+
 static const char *
 leave_group (void)
 {
@@ -900,6 +920,7 @@ static const Deed deeds[] = {
   DEED (fork_and_stay),
   DEED (fork_and_hold),
   DEED (make_thread),
+  DEED (make_many_threads),
   DEED (leave_group),
   DEED (leave_session),
   DEED (kill_host),

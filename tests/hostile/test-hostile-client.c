@@ -65,6 +65,7 @@ static const Row rows[] = {
   ROW ("fork_and_stay", DENIED),
   ROW ("make_thread", DENIED),
   { "make_thread", "done", "done", LAUNCH_CLIENT_THREADS, FALSE },
+  { "make_many_threads", "!too many threads", "!too many threads", LAUNCH_CLIENT_THREADS, FALSE },
   { "fork_and_stay", DENIED, DENIED, LAUNCH_CLIENT_THREADS, FALSE },
   ROW ("leave_group", DENIED),
   ROW ("leave_session", DENIED),
@@ -270,6 +271,13 @@ on_ended (Launch *launch, const LaunchEnd *end, gpointer data)
   fixture->launch = NULL;
 }
 
+static gboolean
+on_too_late (gpointer data)
+{
+  g_error ("neither an answer nor an end in a minute");
+  return G_SOURCE_REMOVE;
+}
+
 static void
 test_row (Fixture *fixture, gconstpointer data)
 {
@@ -284,14 +292,17 @@ test_row (Fixture *fixture, gconstpointer data)
                       .sealed_object = -1,
                       .data = fixture->data,
                       .data_bytes = 1 << 20,
-                      .memory_bytes = 128 << 20,
+                      /* Room for more stacks than are allowed. */
+                      .memory_bytes = tried->row->profile == LAUNCH_CLIENT_THREADS ? 1 << 30 : 128 << 20,
                       .uid = geteuid () == 0 ? OWN_USER : 0,
                       .may_connect = tried->row->may_connect,
                       .grants = tried->row->may_connect ? FRAME_GRANT_CONNECT : 0 };
   fixture->launch = launcher_start (fixture->launcher, &spec, &events, fixture, &error);
   g_assert_no_error (error);
+  guint too_late = g_timeout_add_seconds (60, on_too_late, NULL);
   while (fixture->end == NULL && fixture->answer == NULL)
     g_main_context_iteration (NULL, TRUE);
+  g_source_remove (too_late);
 
   const char *came = expected[0] == '!' ? fixture->end : fixture->answer;
   g_auto (GStrv) choices = g_strsplit (expected + (expected[0] == '!'), "|", -1);
