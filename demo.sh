@@ -6,6 +6,8 @@
 set -eu
 cd "$(dirname "$0")"
 tests/lib/install-packages build
-[ -e build/build.ninja ] || meson setup build >/dev/null
+if [ ! -e build/build.ninja ]; then
+  said=$(meson setup build 2>&1) || { echo "$said"; exit 1; }
+fi
 ninja -C build >/dev/null || { ninja -C build; exit 1; }
 exec /usr/bin/python3 tests/demo/demo.py "$@"
