@@ -428,6 +428,9 @@ on_notify (Stream *stream, gpointer data)
 {
   Connection *connection = data;
   poller_mark_dirty (connection->connections->poller, &connection->watch);
+  /* Who does not read our last words must not keep them. */
+  if (stream_is_ended (stream) && connection->state != CONNECTION_LINGER)
+    timers_set (connection->connections->timers, &connection->deadline, LINGER_US, on_linger_end, connection);
   if (connection->is_readable && stream_wants_bytes (stream))
     poller_continue (connection->connections->poller, &connection->watch);
 }
@@ -444,15 +447,9 @@ on_deadline (Timer *timer, gpointer data)
       connection_close (connection);
       return;
     }
-  if (stream_is_ended (connection->stream)) /* it does not even take our last words */
-    {
-      connection_close (connection);
-      return;
-    }
   if (!stream_is_authenticated (connection->stream))
     {
       stream_end (connection->stream, "connection-timeout", NULL, NULL);
-      timers_set (connections->timers, timer, LINGER_US, on_deadline, connection);
       return;
     }
   if (limits->idle_us == 0)
@@ -500,14 +497,14 @@ connections_take (Connections *connections, int fd, const char *peer, gboolean i
       connection_close (connection);
       return;
     }
-  if (is_direct_tls)
-    begin_tls (connection);
-  else if (is_refused)
-    stream_end (connection->stream, "resource-constraint", "too many streams", NULL);
   if (limits->handshake_us != 0)
     timers_set (connections->timers, &connection->deadline, limits->handshake_us, on_deadline, connection);
   else if (limits->idle_us != 0)
     timers_set (connections->timers, &connection->deadline, limits->idle_us, on_deadline, connection);
+  if (is_direct_tls)
+    begin_tls (connection);
+  else if (is_refused)
+    stream_end (connection->stream, "resource-constraint", "too many streams", NULL);
 }
 
 Connections *

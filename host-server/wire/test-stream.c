@@ -451,17 +451,17 @@ test_stream_tells_the_size_limits_apart (Fixture *fixture, gconstpointer data)
   g_autofree char *blanks = g_strnfill (3000, 'x');
   g_autofree char *message = g_strdup_printf ("<message><body>%s</body></message>", blanks);
   g_autofree char *auth = g_strdup_printf ("<auth " SASL " mechanism='PLAIN'>%s</auth>", blanks);
-  g_autofree char *login = say (fixture, LOGIN);
+  g_free (say (fixture, LOGIN));
   g_autofree char *passed = say (fixture, message);
   g_assert_true (g_str_has_prefix (passed, "{<message"));
-  g_autofree char *more = say (fixture, "<message a='");
+  g_free (say (fixture, "<message a='"));
   g_autofree char *filler = say (fixture, blanks);
   g_assert_cmpstr (filler, ==, "");
   g_autofree char *over = say (fixture, blanks);
   g_assert_cmpstr (over, ==, TEXT_ERROR ("policy-violation", "over a limit of size, depth or number"));
 
   begin (fixture, TRUE);
-  g_autofree char *open = say (fixture, OPEN);
+  g_free (say (fixture, OPEN));
   g_autofree char *early = say (fixture, auth);
   g_assert_cmpstr (early, ==, TEXT_ERROR ("policy-violation", "over a limit of size, depth or number"));
 }
@@ -522,7 +522,7 @@ test_stream_waits_for_a_password_check (Fixture *fixture, gconstpointer data)
 
   /* Lost while it waits: the late answer is swallowed. */
   begin (fixture, TRUE);
-  g_autofree char *again = say (fixture, OPEN PLAIN);
+  g_free (say (fixture, OPEN PLAIN));
   stream_lose (fixture->stream);
   stream_password_checked (fixture->stream, TRUE);
   g_assert_cmpint (fixture->end, ==, STREAM_LOST);
