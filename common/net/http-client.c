@@ -8,6 +8,7 @@
 #include <gio/gio.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define DEFAULT_TIMEOUT_MS      10000
 #define DEFAULT_MAX_ANSWER      (64 * 1024)
@@ -254,6 +255,13 @@ on_time_out (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* Vendor code is spawned from this process: no descriptor of ours goes along. */
+static curl_socket_t
+open_socket (void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+  return socket (address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static size_t
 take_body (char *bytes, size_t size, size_t count, void *data)
 {
@@ -355,6 +363,7 @@ set_options (HttpCall *call, const char *url)
     }
   curl_easy_setopt (easy, CURLOPT_ERRORBUFFER, call->message);
   curl_easy_setopt (easy, CURLOPT_PRIVATE, call);
+  curl_easy_setopt (easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   curl_easy_setopt (easy, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt (easy, CURLOPT_WRITEDATA, call);
   curl_easy_setopt (easy, CURLOPT_HEADERFUNCTION, take_header);

@@ -2,6 +2,7 @@
 
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
+#include "host-server/core/session.h"
 #include "host-server/modules/modules.h"
 
 #include <stdlib.h>
@@ -88,6 +89,7 @@ tell_status (ControlCall *call, gpointer data)
   json_t *rooms = controls_get_status (server->controls);
   json_object_update (status, rooms);
   json_decref (rooms);
+  json_object_set_new (status, "sessions", json_integer (session_book_get_count (server->sessions)));
   json_object_set_new (status, "store", describe_store (admin));
   json_object_set_new (status, "vendor_code", json_string (describe_sandbox (admin)));
   add_routes (status, server->http);

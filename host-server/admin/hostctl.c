@@ -12,8 +12,11 @@
 #include <gio/gio.h>
 #include <glib.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -334,13 +337,53 @@ read_arguments (json_t *arguments, const json_t *command, const CommandLine *lin
   return next == NULL || json_is_true (json_object_get (next, "optional")) ? EXIT_SUCCESS : missing (command);
 }
 
-/* The first line of standard input; from a terminal without echo. NULL if there is none. */
+/* Waits for standard input; FALSE if somebody wants us to end first. */
+static gboolean
+wait_for_input (int signals)
+{
+  struct pollfd waiting[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+  while (poll (waiting, G_N_ELEMENTS (waiting), -1) < 0)
+    if (errno != EINTR)
+      return FALSE;
+  return waiting[1].revents == 0;
+}
+
+/* The bytes up to the first line feed or the end; 0 if there are none, too many, or a signal came. */
+static gsize
+read_first_line (char *bytes, gsize size, int signals)
+{
+  gsize length = 0;
+  while (length < size && wait_for_input (signals))
+    {
+      ssize_t n = read (STDIN_FILENO, bytes + length, 1);
+      if (n < 0)
+        return 0;
+      if (n == 0 || bytes[length] == '\n')
+        {
+          if (length > 0 && bytes[length - 1] == '\r')
+            length--;
+          return length;
+        }
+      length++;
+    }
+  return 0;
+}
+
+/* The first line of standard input; from a terminal without echo, which comes back whatever happens. NULL if
+ * there is none. */
 static Secret *
 read_secret (const char *what)
 {
-  gboolean is_terminal = isatty (STDIN_FILENO) == 1;
+  sigset_t ending, before;
+  sigemptyset (&ending);
+  sigaddset (&ending, SIGINT);
+  sigaddset (&ending, SIGTERM);
+  sigaddset (&ending, SIGHUP);
+  sigprocmask (SIG_BLOCK, &ending, &before);
+  int signals = signalfd (-1, &ending, SFD_CLOEXEC);
   struct termios shown, hidden;
-  if (is_terminal && tcgetattr (STDIN_FILENO, &shown) == 0)
+  gboolean is_terminal = tcgetattr (STDIN_FILENO, &shown) == 0;
+  if (is_terminal)
     {
       hidden = shown;
       hidden.c_lflag &= (tcflag_t)~ECHO;
@@ -348,22 +391,13 @@ read_secret (const char *what)
       tcsetattr (STDIN_FILENO, TCSAFLUSH, &hidden);
       fprintf (stderr, "%s: ", what);
     }
-  char bytes[MAX_SECRET + 2];
-  gsize length = 0;
-  gboolean is_whole = FALSE;
-  while (!is_whole && length < sizeof bytes)
-    {
-      ssize_t n = read (STDIN_FILENO, bytes + length, 1);
-      if (n <= 0)
-        break;
-      is_whole = bytes[length] == '\n';
-      length += is_whole ? 0 : 1;
-    }
+  char bytes[MAX_SECRET];
+  gsize length = read_first_line (bytes, sizeof bytes, signals);
   if (is_terminal)
     tcsetattr (STDIN_FILENO, TCSAFLUSH, &shown);
-  if (length > 0 && bytes[length - 1] == '\r')
-    length--;
-  Secret *secret = length > 0 && length <= MAX_SECRET ? secret_new (bytes, length) : NULL;
+  close (signals);
+  sigprocmask (SIG_SETMASK, &before, NULL); /* a signal that came takes its effect here */
+  Secret *secret = length > 0 ? secret_new (bytes, length) : NULL;
   secret_wipe (bytes, sizeof bytes);
   return secret;
 }

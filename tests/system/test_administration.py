@@ -2,11 +2,13 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import ssl
 import stat
 import subprocess
+import termios
 import time
 
 import pytest
@@ -50,6 +52,7 @@ def test_status_says_how_the_server_is(host):
     [status] = host.hostctl_json("status")
     assert status["domain"] == host.domain and status["ready"] is True and status["uptime_s"] < 60
     assert status["http"]["address"] == host.addresses["http"]
+    assert status["sessions"] == 0
     assert status["checks"]["store"] == "ok" and status["checks"]["modules"] == "ok"
     assert status["store"] == {"market_backlog": 0, "chat_backlog": 0} and isinstance(status["vendor_code"], str)
     text = host.hostctl("status").stdout
@@ -209,6 +212,31 @@ def test_users_by_hostctl(host):
     host.hostctl("user", "remove", f"bob@{host.domain}")
     assert f"bob@{host.domain}" not in json.dumps(host.hostctl_json("user", "list"))
     assert "another-word" not in host.process.log() and "secret-word" not in host.process.log()
+
+
+@pytest.mark.parametrize("typed, ends", [(b"typed-secret\n", 0), (b"half\x03", -signal.SIGINT)])
+def test_password_is_typed_without_echo_and_echo_comes_back(host, typed, ends):
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(program("hostctl"), ["hostctl", "--config", str(host.config_path), "user", "add", f"zoe@{host.domain}"])
+    shown = b""
+    while b"password: " not in shown:
+        shown += os.read(terminal, 1000)
+    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, what="no echo")
+    os.write(terminal, typed)
+    wait_until(lambda: termios.tcgetattr(terminal)[3] & termios.ECHO, what="echo again")
+    while True:
+        try:
+            part = os.read(terminal, 1000)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    status = os.waitpid(child, 0)[1]
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == ends and b"secret" not in shown and b"half" not in shown
+    assert (f"zoe@{host.domain}" in host.hostctl("user", "list").stdout) == (ends == 0)
 
 
 def test_killed_server_leaves_nothing_in_the_way(host):
