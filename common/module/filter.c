@@ -219,7 +219,7 @@ add_rules (scmp_filter_ctx context, uint32_t action, const Rule *rules, size_t n
 /* What stage 1 has in common: the default is EPERM, what nothing innocent does kills, clone3 is not there
  * (its flags lie in memory, where no filter sees them; libraries fall back to clone). */
 static int
-add_list (scmp_filter_ctx context, FilterList list, bool may_connect)
+add_stage_1 (scmp_filter_ctx context, FilterList list, bool may_connect)
 {
   static const Rule clone3_rule[] = { ALWAYS (clone3) };
   static const Rule connect_rule[] = { ALWAYS (connect) };
@@ -229,24 +229,13 @@ add_list (scmp_filter_ctx context, FilterList list, bool may_connect)
     failure = seccomp_rule_add_array (context, SCMP_ACT_KILL_PROCESS, deadly_calls[i], 0, NULL);
   if (failure == 0)
     failure = ADD_TABLE (context, SCMP_ACT_ERRNO (ENOSYS), clone3_rule);
-  if (failure != 0)
-    return failure;
+  if (failure == 0 && list == FILTER_ZYGOTE)
+    return ADD_TABLE (context, SCMP_ACT_ALLOW, zygote_rules);
 
-  switch (list)
-    {
-    case FILTER_ZYGOTE:
-      return ADD_TABLE (context, SCMP_ACT_ALLOW, zygote_rules);
-    case FILTER_SERVER_CALL:
-      return ADD_TABLE (context, SCMP_ACT_ALLOW, server_call_rules);
-    case FILTER_CLIENT_THREADS:
-      failure = ADD_TABLE (context, SCMP_ACT_ALLOW, thread_rules);
-      break;
-    case FILTER_CLIENT:
-    case FILTER_CLIENT_LOADED:
-      break;
-    }
   if (failure == 0)
     failure = ADD_TABLE (context, SCMP_ACT_ALLOW, client_rules);
+  if (failure == 0 && list == FILTER_CLIENT_THREADS)
+    failure = ADD_TABLE (context, SCMP_ACT_ALLOW, thread_rules);
   if (failure == 0 && may_connect)
     failure = ADD_TABLE (context, SCMP_ACT_ALLOW, connect_rules);
   if (failure == 0 && may_connect)
@@ -254,16 +243,17 @@ add_list (scmp_filter_ctx context, FilterList list, bool may_connect)
   return failure;
 }
 
-/* Stage 2 of a client repeats nothing of stage 1, which stays in force: it only takes code mappings and
- * further filters away. */
+/* Stage 2 repeats nothing of stage 1, which stays in force; a call's is installed for every call and is
+ * short. A client's only takes code mappings and further filters away. */
 static int
-add_loaded (scmp_filter_ctx context)
+add_stage_2 (scmp_filter_ctx context, FilterList list)
 {
   static const Rule late_rules[] = {
     IF (mmap, 1, BITS (2, PROT_EXEC, PROT_EXEC)),
     ALWAYS (seccomp),
   };
-  return ADD_TABLE (context, SCMP_ACT_ERRNO (EPERM), late_rules);
+  return list == FILTER_SERVER_CALL ? ADD_TABLE (context, SCMP_ACT_ALLOW, server_call_rules)
+                                    : ADD_TABLE (context, SCMP_ACT_ERRNO (EPERM), late_rules);
 }
 
 static bool
@@ -288,8 +278,9 @@ export_program (scmp_filter_ctx context, FilterProgram *program)
 bool
 filter_build (FilterList list, bool may_connect, FilterProgram *program)
 {
-  bool is_stage_2_client = list == FILTER_CLIENT_LOADED;
-  scmp_filter_ctx context = seccomp_init (is_stage_2_client ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO (EPERM));
+  bool is_stage_2 = list == FILTER_SERVER_CALL || list == FILTER_CLIENT_LOADED;
+  scmp_filter_ctx context
+      = seccomp_init (list == FILTER_CLIENT_LOADED ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO (EPERM));
   if (context == NULL)
     {
       errno = ENOSYS;
@@ -300,7 +291,7 @@ filter_build (FilterList list, bool may_connect, FilterProgram *program)
   if (failure == 0)
     failure = seccomp_attr_set (context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
   if (failure == 0)
-    failure = is_stage_2_client ? add_loaded (context) : add_list (context, list, may_connect);
+    failure = is_stage_2 ? add_stage_2 (context, list) : add_stage_1 (context, list, may_connect);
 
   bool is_built = false;
   if (failure == 0)
