@@ -8,10 +8,10 @@
 
 #include <fcntl.h>
 #include <glib-unix.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -47,6 +47,7 @@ typedef struct
   guint number;
   xmpp_mem_t mem;
   xmpp_log_t log;
+  struct Block *blocks; /* what libstrophe has allocated: a ring, this its start */
   xmpp_ctx_t *ctx;
   xmpp_conn_t *conn;
   char *jid, *address, *pin;
@@ -198,30 +199,55 @@ deliver (gpointer item, gpointer data)
 
 /* ---- memory and log hooks ---- */
 
-/* COMPAT: libstrophe frees passwords, SASL messages and serials as they are; wipe all it frees. */
+/* COMPAT: libstrophe frees passwords, SASL messages and serials as they are, and loses some blocks when a stream
+ * ends in the middle of a login. So its blocks are wiped when they are freed, and those of an attempt end with
+ * it. */
+typedef struct Block Block;
+struct Block
+{
+  Block *previous, *next;
+  gsize size;
+  max_align_t bytes[];
+};
+
 static void *
 hook_alloc (size_t size, void *data)
 {
-  return malloc (size);
+  Block *list = data, *block = size < G_MAXSIZE - sizeof (Block) ? malloc (sizeof (Block) + size) : NULL;
+  if (block == NULL)
+    return NULL;
+  block->size = size;
+  block->previous = list;
+  block->next = list->next;
+  block->next->previous = block;
+  list->next = block;
+  return block->bytes;
+}
+
+static void
+block_free (Block *block)
+{
+  block->previous->next = block->next;
+  block->next->previous = block->previous;
+  explicit_bzero (block->bytes, block->size);
+  free (block);
 }
 
 static void
 hook_free (void *bytes, void *data)
 {
   if (bytes != NULL)
-    explicit_bzero (bytes, malloc_usable_size (bytes));
-  free (bytes);
+    block_free ((Block *) ((char *) bytes - offsetof (Block, bytes)));
 }
 
 static void *
 hook_realloc (void *bytes, size_t size, void *data)
 {
-  if (bytes == NULL)
-    return malloc (size);
-  void *copy = malloc (size);
-  if (copy == NULL)
-    return NULL;
-  memcpy (copy, bytes, MIN (malloc_usable_size (bytes), size));
+  void *copy = hook_alloc (size, data);
+  if (bytes == NULL || copy == NULL)
+    return copy;
+  const Block *old = (const Block *) ((char *) bytes - offsetof (Block, bytes));
+  memcpy (copy, bytes, MIN (old->size, size));
   hook_free (bytes, data);
   return copy;
 }
@@ -702,6 +728,9 @@ attempt_free (Attempt *attempt)
     xmpp_conn_release (attempt->conn);
   if (attempt->ctx != NULL)
     xmpp_ctx_free (attempt->ctx);
+  while (attempt->blocks->next != attempt->blocks)
+    block_free (attempt->blocks->next);
+  g_free (attempt->blocks);
   g_mutex_lock (&attempt->connection->lock);
   if (attempt->connection->socket >= 0)
     close (attempt->connection->socket);
@@ -740,7 +769,9 @@ attempt_start (Connection *connection, Attempt *attempt)
 {
   connection->attempt = attempt;
   attempt->readers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  attempt->mem = (xmpp_mem_t){ hook_alloc, hook_free, hook_realloc, NULL };
+  attempt->blocks = g_new0 (Block, 1);
+  attempt->blocks->previous = attempt->blocks->next = attempt->blocks;
+  attempt->mem = (xmpp_mem_t){ hook_alloc, hook_free, hook_realloc, attempt->blocks };
   attempt->log = (xmpp_log_t){ hook_log, attempt };
   attempt->has_tried_tls = attempt->is_direct_tls;
   g_private_set (&current_attempt, attempt);
@@ -806,8 +837,9 @@ on_close_timeout (gpointer data)
 }
 
 static void
-begin_close (Attempt *attempt)
+begin_close (Connection *connection)
 {
+  Attempt *attempt = connection->attempt;
   attempt->is_closing = TRUE;
   if (!attempt->is_online)
     {
@@ -818,12 +850,12 @@ begin_close (Attempt *attempt)
   xmpp_disconnect (attempt->conn);
   /* The tick's place is taken by the deadline; the descriptor still wakes us for the server's goodbye. */
   attempt_pump (attempt);
-  if (attempt->connection->attempt != attempt)
-    return;
+  if (connection->attempt == NULL)
+    return; /* the server's goodbye was here already */
   set_tick (attempt, 0);
   attempt->tick = g_timeout_source_new (CLOSE_WAIT_MS);
   g_source_set_callback (attempt->tick, on_close_timeout, attempt, NULL);
-  g_source_attach (attempt->tick, attempt->connection->context);
+  g_source_attach (attempt->tick, connection->context);
 }
 
 static void
@@ -839,7 +871,7 @@ obey (gpointer item, gpointer data)
       break;
     case COMMAND_CLOSE:
       if (attempt != NULL && !attempt->is_closing)
-        begin_close (attempt);
+        begin_close (connection);
       break;
     case COMMAND_SEND:
       if (attempt == NULL || !attempt->is_online || attempt->is_closing)
