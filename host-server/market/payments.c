@@ -137,7 +137,8 @@ take_checkout (Turn *turn, Call *call, Purchase *purchase, GError **error)
       return TRUE;
     }
   purchase->charge_url = g_strdup (call->url);
-  purchase->is_url_new = TRUE;
+  /* Who asked in time is answered with it; later it comes as a push. */
+  purchase->is_url_new = turn->now_us - purchase->created_us >= CHECKOUT_WAIT_US - G_USEC_PER_SEC / 2;
   if (purchase->phase == PHASE_CREATED && !purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error))
     return FALSE;
   if (!purchase->is_decline_wanted || purchase->phase != PHASE_AWAITING_PAYMENT)

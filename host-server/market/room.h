@@ -6,6 +6,9 @@
 #include "host-server/market/jobs.h"
 #include "host-server/market/market.h"
 
+/* How long the answer to an order is held for its charge. */
+#define CHECKOUT_WAIT_US 4000000
+
 typedef struct Subscribers Subscribers; /* serials.c */
 typedef struct Waiters Waiters;         /* waiters.c */
 
