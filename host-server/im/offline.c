@@ -8,7 +8,8 @@
 
 #define NS_HINTS      "urn:xmpp:hints"
 #define NS_CHATSTATES "http://jabber.org/protocol/chatstates"
-/* What is on its way to one session at a time. */
+/* What is on its way to one session at a time, at most; and a small part of what a session may be owed, so
+ * that handing over never is what ends it. */
 #define CHUNK_MESSAGES 50
 #define CHUNK_BYTES    (256 * 1024)
 
@@ -222,13 +223,15 @@ static void
 drain_step (Drain *drain)
 {
   g_autoptr (GError) error = NULL;
-  gsize n_sent = 0;
+  gint64 n_sent = 0;
+  gint64 max_messages = CLAMP (im_get_limit (drain->im, "unacked_stanzas") / 4, 1, CHUNK_MESSAGES);
+  gint64 max_bytes = MIN (im_get_limit (drain->im, "outbox_bytes") / 4, CHUNK_BYTES);
   {
     g_autoptr (DbQuery) query
         = db_query (store_peek_reader (drain->im->server->store, STORE_CHAT),
                     "SELECT id, stanza FROM offline_message WHERE account = ? AND id > ? ORDER BY id LIMIT ?",
-                    "sii", drain->account, drain->last_id, (gint64)CHUNK_MESSAGES);
-    while (n_sent < CHUNK_BYTES && db_next (query, &error))
+                    "sii", drain->account, drain->last_id, max_messages);
+    while (n_sent < max_bytes && db_next (query, &error))
       {
         gsize length;
         const char *bytes = db_get_blob (query, 1, &length);
@@ -238,7 +241,7 @@ drain_step (Drain *drain)
         else
           log_error ("im", "a kept message cannot be read account=%s", drain->account);
         drain->last_id = db_get_int (query, 0);
-        n_sent += length;
+        n_sent += (gint64)length;
       }
   }
   if (error != NULL)

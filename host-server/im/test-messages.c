@@ -205,6 +205,29 @@ test_offline_messages_stay_until_the_client_has_them (void)
   g_assert_cmpint (world_query (world, STORE_CHAT, "SELECT count(*) FROM offline_message"), ==, 0);
 }
 
+/* A session may only be owed so much (XEP-0198): what is kept must not be what ends it. */
+static void
+test_offline_portions_fit_what_a_session_may_be_owed (void)
+{
+  g_autoptr (World) world = world_new ("unacked_stanzas=8");
+  world_add_account (world, "alice");
+  world_add_account (world, "bob");
+  Session *alice = log_in (world, "alice/phone", THERE);
+  for (guint i = 0; i < 5; i++)
+    world_send (world, alice, "<message to='bob@d' type='chat'><body>x</body></message>");
+  Session *bob = world_connect (world, "bob/desk");
+  world_set_slow (bob, TRUE);
+  world_send (world, bob, THERE);
+  for (gint64 left = 5; left > 0; left -= 2)
+    {
+      g_autofree char *sent = world_take (bob);
+      g_auto (GStrv) parts = g_strsplit (sent, "<message ", -1);
+      g_assert_cmpuint (g_strv_length (parts) - 1, ==, MIN (left, 2));
+      world_deliver (world, bob);
+    }
+  g_assert_cmpint (world_query (world, STORE_CHAT, "SELECT count(*) FROM offline_message"), ==, 0);
+}
+
 static void
 test_offline_another_resource_takes_over (void)
 {
@@ -410,6 +433,8 @@ main (int argc, char **argv)
        test_offline_messages_come_once_in_order_with_their_time);
   ADD ("offline/messages-stay-until-the-client-has-them",
        test_offline_messages_stay_until_the_client_has_them);
+  ADD ("offline/portions-fit-what-a-session-may-be-owed",
+       test_offline_portions_fit_what_a_session_may_be_owed);
   ADD ("offline/another-resource-takes-over", test_offline_another_resource_takes_over);
   ADD ("offline/store-has-limits", test_offline_store_has_limits);
   ADD ("offline/keeps-no-typing-notifications", test_offline_keeps_no_typing_notifications);
