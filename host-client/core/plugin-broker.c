@@ -18,8 +18,9 @@
 
 #define MAX_ATTEMPTS 4
 #define ATTEMPT_US                                                                                           \
-  (10 * G_USEC_PER_SEC)  /* or two thirds of the call time-out: the plugin must live to tell */
-#define MAX_ADDRESSES 64 /* handed out; the oldest makes room */
+  (10 * G_USEC_PER_SEC) /* or two thirds of the call time-out: the plugin must live to tell */
+#define MAX_REFUSALS_LOGGED 20
+#define MAX_ADDRESSES       64 /* handed out; the oldest makes room */
 
 /* An address without its port, IPv4 inside IPv6 taken out. */
 typedef struct
@@ -59,6 +60,7 @@ struct PluginBroker
   guint next_handed_out;
 
   /* the thread's own */
+  guint n_refused;
   Attempt attempts[MAX_ATTEMPTS];
 };
 
@@ -316,7 +318,8 @@ decide (PluginBroker *broker, const struct seccomp_notif *notification)
     return;
   if (!read_address (&raw, length, &address, &port) || !is_allowed (broker, &address, port))
     {
-      log_warning ("plugin", "connection refused plugin=%s port=%u", broker->descriptor->id, port);
+      if (broker->n_refused++ < MAX_REFUSALS_LOGGED)
+        log_warning ("plugin", "connection refused plugin=%s port=%u", broker->descriptor->id, port);
       answer (broker, id, EACCES);
       return;
     }

@@ -16,6 +16,7 @@
 #define MAX_LOG_LINES      20 /* for one request, or in LOG_WINDOW_US without one */
 #define LOG_WINDOW_US      (10 * G_USEC_PER_SEC)
 #define NOTIFY_GAP_US      G_USEC_PER_SEC
+#define MAX_FRAMES_A_S     500   /* of its own accord, not in answer to us */
 #define STUB_BYTES         16384 /* the import stub counts against the largest file it may write */
 
 struct PluginProcess
@@ -38,8 +39,11 @@ struct PluginProcess
   GSource *deadline;
   GSource *timers[MAX_TIMERS];
 
+  char *folder; /* its private one; NULL: none */
   PluginCpu cpu;
-  GSource *cpu_timer;
+  GSource *watch; /* over what it uses */
+  gint64 second_us;
+  guint frames_this_second;
 
   guint log_lines;
   gint64 log_since_us;
@@ -147,13 +151,30 @@ set_deadline (PluginProcess *process, guint ms)
     process->deadline = add_timeout (process, ms, on_deadline, process);
 }
 
+/* Whether its private folder holds no more than the descriptor asked for; if not it is killed. */
 static gboolean
-on_cpu_timer (gpointer data)
+keeps_quota (PluginProcess *process)
+{
+  g_autofree char *reason = NULL;
+
+  if (process->folder == NULL
+      || plugin_host_is_within_quota (process->folder, process->package->descriptor->data_bytes))
+    return TRUE;
+  reason = g_strdup_printf ("keeps more in '%s' than its descriptor asked for, and was stopped",
+                            process->folder);
+  plugin_process_kill (process, PLUGIN_END_REFUSED, reason);
+  return FALSE;
+}
+
+/* What it uses between calls, or in a long one. */
+static gboolean
+on_watch (gpointer data)
 {
   PluginProcess *process = data;
   gint64 used_us = plugin_cpu_read (launch_get_pid (process->launch));
 
-  if (used_us >= 0 && plugin_cpu_take (&process->cpu, g_get_monotonic_time (), used_us))
+  if (keeps_quota (process) && used_us >= 0
+      && plugin_cpu_take (&process->cpu, g_get_monotonic_time (), used_us))
     plugin_process_kill (process, PLUGIN_END_CRASHED,
                          "used more than half a core for half a minute and was stopped");
   return G_SOURCE_CONTINUE;
@@ -361,6 +382,8 @@ take_answer (PluginProcess *process, const Frame *frame)
   process->open_call = 0;
   process->log_lines = 0;
   set_deadline (process, 0);
+  if (!keeps_quota (process))
+    return;
   frame_read (&reader, frame);
   if (frame->header.op == FRAME_OP_LOAD_PLUGIN)
     {
@@ -378,6 +401,20 @@ take_answer (PluginProcess *process, const Frame *frame)
   process->events.answered (process, frame, process->data);
 }
 
+/* What it sends costs us work, which its own limits do not count. */
+static gboolean
+is_flooding (PluginProcess *process)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (now_us - process->second_us >= G_USEC_PER_SEC)
+    {
+      process->second_us = now_us;
+      process->frames_this_second = 0;
+    }
+  return ++process->frames_this_second > MAX_FRAMES_A_S;
+}
+
 static void
 on_frame (Launch *launch, const Frame *frame, gpointer data)
 {
@@ -391,6 +428,11 @@ on_frame (Launch *launch, const Frame *frame, gpointer data)
   if (frame->header.flags == FRAME_ANSWER)
     {
       take_answer (process, frame);
+      return;
+    }
+  if (is_flooding (process))
+    {
+      plugin_process_kill (process, PLUGIN_END_CRASHED, "sent more than a plugin may and was stopped");
       return;
     }
   frame_read (&reader, frame);
@@ -443,7 +485,7 @@ on_ready (Launch *launch, const LaunchReady *ready, gpointer data)
   if (ready->listener >= 0)
     process->broker = plugin_broker_new (ready->listener, launch_get_pid (launch), launch_get_pidfd (launch),
                                          process->package->descriptor);
-  process->cpu_timer = add_timeout (process, PLUGIN_CPU_SAMPLE_S * 1000, on_cpu_timer, process);
+  process->watch = add_timeout (process, PLUGIN_CPU_SAMPLE_S * 1000, on_watch, process);
   launch_set_phase (launch, FRAME_PHASE_LOAD);
   plugin_process_ask (process, process->load, process->package->descriptor->call_timeout_ms + LOAD_EXTRA_MS);
   secret_wipe (process->load, sizeof *process->load);
@@ -462,7 +504,7 @@ static void
 clear_work (PluginProcess *process)
 {
   set_deadline (process, 0);
-  clear_source (&process->cpu_timer);
+  clear_source (&process->watch);
   for (guint i = 0; i < MAX_TIMERS; i++)
     clear_source (&process->timers[i]);
   g_cancellable_cancel (process->resolving);
@@ -480,6 +522,7 @@ process_free (PluginProcess *process)
     secret_wipe (process->load, sizeof *process->load);
   g_free (process->load);
   g_free (process->jid);
+  g_free (process->folder);
   secret_free (process->serial);
   g_free (process->end_reason);
   g_free (process);
@@ -595,6 +638,7 @@ plugin_process_start (PluginHost *host, PluginPackage *package, const PluginAssi
   process->resolving = g_cancellable_new ();
   process->uid = spec.uid;
   process->jid = g_strdup (assignment->jid);
+  process->folder = g_strdup (folder);
   process->serial = assignment->serial != NULL ? secret_copy (assignment->serial) : NULL;
   process->load = make_load (package, assignment);
   process->launch = launcher_start (host->launcher, &spec, &launch_events, process, &failed);

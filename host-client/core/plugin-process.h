@@ -11,7 +11,7 @@ typedef struct PluginProcess PluginProcess;
 typedef enum
 {
   PLUGIN_END_CRASHED, /* by itself, by a time-out, or by a limit */
-  PLUGIN_END_REFUSED, /* it could not be confined, and nothing was loaded */
+  PLUGIN_END_REFUSED, /* it could not be confined, and nothing was loaded; or it keeps more than it may */
 } PluginEnd;
 
 /* Each comes from the host's context, never from within a call into the process. None comes after ended() or

@@ -14,10 +14,10 @@
 
 #include <string.h>
 
-#define MAX_COMMANDS 16
-#define MAX_QUEUED   32
-#define MAX_INPUT_BYTES    (48 * 1024)
-#define MAX_TEXT     65536
+#define MAX_COMMANDS    16
+#define MAX_QUEUED      32
+#define MAX_INPUT_BYTES (48 * 1024)
+#define MAX_TEXT        65536
 
 typedef struct
 {
@@ -47,6 +47,7 @@ struct Plugin
   PluginReport report;
   char *reason;     /* what report.reason points to */
   GArray *commands; /* of PluginCommand */
+  guint refused_commands;
 
   Secret *serial;
   char *user;
@@ -289,22 +290,6 @@ go_on (Plugin *plugin, guint phase)
   run_next (plugin);
 }
 
-/* The private folder is the plugin's to fill, up to what it asked for. */
-static gboolean
-keeps_quota (Plugin *plugin)
-{
-  const Descriptor *descriptor = plugin->package->descriptor;
-  g_autofree char *account = g_uri_escape_string (plugin->jid, "@", FALSE);
-  g_autofree char *folder = g_build_filename (plugin->host->data_folder, account, descriptor->id, NULL);
-  g_autofree char *reason = NULL;
-
-  if (descriptor->data_bytes == 0 || plugin_host_is_within_quota (folder, descriptor->data_bytes))
-    return TRUE;
-  reason = g_strdup_printf ("keeps more in '%s' than its descriptor asked for, and was stopped", folder);
-  end_with (plugin, PLUGIN_STATE_REFUSED, PLUGIN_VERDICT_NONE, reason, 0);
-  return FALSE;
-}
-
 static void
 on_loaded (PluginProcess *process, FrameStatus status, const char *reason, gboolean needs_serial,
            gpointer data)
@@ -386,8 +371,6 @@ on_answered (PluginProcess *process, const Frame *answer, gpointer data)
 {
   Plugin *plugin = data;
 
-  if (!keeps_quota (plugin))
-    return;
   if (answer->header.op == FRAME_OP_PHASE)
     take_phase (plugin, answer);
   else
@@ -427,7 +410,8 @@ on_command_added (PluginProcess *process, const char *name, const char *help, gp
       || length > 32 || strspn (name, "abcdefghijklmnopqrstuvwxyz0123456789-") != length || name[0] == '-'
       || has_command (plugin, name))
     {
-      log_warning ("plugin", "plugin=%s a command was refused", plugin->package->info->id);
+      if (plugin->refused_commands++ == 0)
+        log_warning ("plugin", "plugin=%s a command was refused", plugin->package->info->id);
       return;
     }
   command.name = g_strdup (name);
