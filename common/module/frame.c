@@ -49,6 +49,7 @@ static const FrameRow rows[] = {
   { FRAME_OP_STORE_GET, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_ASK, "store-get", "s", "ub" },
   /* key, whether to keep or forget it, the value */
   { FRAME_OP_STORE_PUT, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_ASK, "store-put", "sub", "" },
+  { FRAME_OP_WAKE, FRAME_FROM_HOST | FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "wake", "", NULL },
 };
 
 const FrameRow *

@@ -108,6 +108,7 @@ typedef enum
   FRAME_OP_RESOLVE,          /* runner: the addresses of a host it may connect to */
   FRAME_OP_STORE_GET,        /* runner: a stored value */
   FRAME_OP_STORE_PUT,        /* runner: keep or forget a value */
+  FRAME_OP_WAKE,             /* runner: a thread wants the first one to be called; the host sends it back */
 } FrameOp;
 
 /* What FRAME_OP_LOAD_PLUGIN is for, and what its answer says. */

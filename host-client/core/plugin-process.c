@@ -401,6 +401,16 @@ take_answer (PluginProcess *process, const Frame *frame)
   process->events.answered (process, frame, process->data);
 }
 
+/* A thread of the plugin wants its first thread: what comes from us is handled there. */
+static void
+send_back (PluginProcess *process)
+{
+  g_autofree Frame *frame = g_new (Frame, 1);
+
+  frame_begin (frame, FRAME_OP_WAKE, FRAME_EVENT, 0);
+  (void)launch_send (process->launch, frame);
+}
+
 /* What it sends costs us work, which its own limits do not count. */
 static gboolean
 is_flooding (PluginProcess *process)
@@ -454,6 +464,9 @@ on_frame (Launch *launch, const Frame *frame, gpointer data)
     case FRAME_OP_SET_TIMER:
       number = frame_get_u32 (&reader);
       take_timer (process, number, frame_get_i64 (&reader));
+      break;
+    case FRAME_OP_WAKE:
+      send_back (process);
       break;
     case FRAME_OP_RESOLVE:
       first = frame_get_text (&reader);

@@ -100,9 +100,10 @@ ship_native (TestClient *client, const char *name)
 {
   g_autofree char *library = g_strdup_printf ("lib%s.so", name);
   g_autofree char *object = g_build_filename (g_getenv ("PLUGIN_PROBES"), library, NULL);
-  g_autofree char *text = g_strdup_printf (
-      "[Plugin]\nabi=1\nid=%s\nname=Tally\nversion=1\nobject=%s\nsha256=@SHA256@\n[Permissions]\ndata=16K\n",
-      name, library);
+  g_autofree char *text
+      = g_strdup_printf ("[Plugin]\nabi=1\nid=%s\nname=Tally\nversion=1\nobject=%s\nsha256=@SHA256@\n["
+                         "Permissions]\ndata=16K\nthreads=yes\nconnect=127.0.0.1:@PORT@\n",
+                         name, library);
   g_autofree char *file = g_strdup_printf ("%s.plugin", name);
 
   return driver_ship (client, object, file, text);
@@ -181,6 +182,30 @@ test_timers_fire_once_and_can_be_taken_back (TestClient *client, gconstpointer d
 }
 
 static void
+test_threads_and_connections_bring_events (TestClient *client, gconstpointer data)
+{
+  g_autoptr (Plugin) plugin = install_native (client, "tally");
+  g_autofree char *ask = g_strdup_printf ("ask %u", client->server.port);
+  gint64 until_us = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+
+  driver_start (client, plugin, "good");
+  g_assert_cmpstr (driver_run (client, plugin, "tally", "thread"), ==, "ok ");
+  g_assert_cmpstr (driver_run (client, plugin, "tally", ask), ==, "ok ");
+  while (strcmp (driver_run (client, plugin, "tally", "heard"), "ok 1 HTTP/1.0 401 Unauthorized") != 0)
+    g_assert_cmpint (g_get_monotonic_time (), <, until_us);
+}
+
+static void
+test_a_flood_of_frames_ends_the_plugin (TestClient *client, gconstpointer data)
+{
+  g_autoptr (Plugin) plugin = install_native (client, "tally");
+
+  driver_start (client, plugin, "good");
+  g_assert_cmpstr (driver_run (client, plugin, "tally", "flood"), ==,
+                   "gone sent more than a plugin may and was stopped");
+}
+
+static void
 test_another_abi_is_refused (TestClient *client, gconstpointer data)
 {
   g_autofree char *path = ship_native (client, "stranger");
@@ -207,6 +232,8 @@ main (int argc, char **argv)
        test_a_native_plugin_keeps_values_within_its_quota);
   add ("/plugin-calls/only-known-extensions-are-offered", test_only_known_extensions_are_offered);
   add ("/plugin-calls/timers-fire-once-and-can-be-taken-back", test_timers_fire_once_and_can_be_taken_back);
+  add ("/plugin-calls/threads-and-connections-bring-events", test_threads_and_connections_bring_events);
+  add ("/plugin-calls/a-flood-of-frames-ends-the-plugin", test_a_flood_of_frames_ends_the_plugin);
   add ("/plugin-calls/another-abi-is-refused", test_another_abi_is_refused);
   return g_test_run ();
 }

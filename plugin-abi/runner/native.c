@@ -20,6 +20,7 @@ typedef struct
   HostPluginApi api;
   HostLicence licence;
   void *self;
+  bool is_started;
   char *answer; /* MAX_ANSWER bytes and a NUL: to the command that is being handled */
 } Native;
 
@@ -208,6 +209,19 @@ get_extension (void *host, const char *name)
 
 /* ---- the plugin ---- */
 
+/* On any thread of the plugin. The host sends it back, which brings it to the first thread in its turn. */
+static void
+wake (void *host)
+{
+  Frame *frame = malloc (sizeof *frame);
+
+  if (frame == NULL)
+    return;
+  frame_begin (frame, FRAME_OP_WAKE, FRAME_EVENT, 0);
+  (void)runner_tell (((Native *)host)->runner, frame);
+  free (frame);
+}
+
 static bool
 prepare (Runner *runner, const char **reason)
 {
@@ -271,7 +285,7 @@ load (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *an
       frame_answer (answer, header, FRAME_STATUS_UNSUPPORTED, reason);
       return;
     }
-  native->api = (HostPluginApi){ sizeof native->api, HOST_PLUGIN_ABI, native, get_extension };
+  native->api = (HostPluginApi){ sizeof native->api, HOST_PLUGIN_ABI, native, get_extension, wake };
   native->licence = (HostLicence){ .size = sizeof native->licence,
                                    .abi = HOST_PLUGIN_ABI,
                                    .serial = or_null (loaded->serial),
@@ -340,8 +354,11 @@ run_phase (Native *native, uint32_t phase, Frame *answer)
     case DESCRIPTOR_PHASE_START:
       if (plugin->start != NULL)
         class = class_of_result (plugin->start (native->self));
+      native->is_started = class == DESCRIPTOR_CLASS_OK;
       break;
     default:
+      native->is_started = false;
+      runner_watch (native->runner, -1, NULL);
       if (plugin->stop != NULL)
         plugin->stop (native->self);
       if (plugin->fini != NULL)
@@ -365,6 +382,25 @@ send_event (Native *native, HostEventKind kind, const char *name, const char *in
   return native->plugin.event (native->self, &event);
 }
 
+static void watch (Native *native);
+
+static void
+on_readable (Runner *runner)
+{
+  Native *native = runner_get_state (runner);
+
+  (void)send_event (native, HOST_EVENT_READABLE, NULL, NULL, 0);
+  watch (native);
+}
+
+/* What the plugin waits for may be another descriptor after any call. */
+static void
+watch (Native *native)
+{
+  if (native->plugin.poll_fd != NULL && native->is_started)
+    runner_watch (native->runner, native->plugin.poll_fd (native->self), on_readable);
+}
+
 static void
 handle (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *answer)
 {
@@ -386,10 +422,14 @@ handle (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *
     case FRAME_OP_TIMER:
       (void)send_event (native, HOST_EVENT_TIMER, NULL, NULL, frame_get_u32 (request));
       break;
+    case FRAME_OP_WAKE:
+      (void)send_event (native, HOST_EVENT_WAKE, NULL, NULL, 0);
+      break;
     default:
       frame_answer (answer, header, FRAME_STATUS_REFUSED, "not a request for a native plugin");
       break;
     }
+  watch (native);
 }
 
 const RunnerKind runner_native = {
