@@ -864,6 +864,31 @@ pretend_to_fork (void)
   return 1;
 }
 
+/* A zygote that serves, and in between burns a processor. */
+static int
+poll_busily (struct pollfd *fds, nfds_t n_fds, const struct timespec *timeout, const sigset_t *mask)
+{
+  static const struct timespec now = { 0, 0 };
+  int n;
+  (void)timeout;
+  do
+    {
+      for (volatile unsigned i = 0; i < 100000; i++)
+        {
+        }
+      n = ppoll (fds, n_fds, &now, mask);
+    }
+  while (n == 0);
+  return n;
+}
+
+static const char *
+burn_between_calls (void)
+{
+  replace_in_runner ("ppoll", (AnyFunction)poll_busily);
+  return "done";
+}
+
 static const char *
 do_nothing_wrong (void)
 {
@@ -976,6 +1001,7 @@ static const Deed deeds[] = {
   DEED (move_out_of_folder),
   DEED (link_out_of_folder),
   DEED (change_folder),
+  DEED (burn_between_calls),
   DEED (do_nothing_wrong),
 };
 

@@ -472,6 +472,25 @@ test_hostile_module_that_fails_again_and_again_is_quarantined_and_tried_later (F
   outcome_clear (&outcome);
 }
 
+/* Only with -m slow: it takes the half minute that it is about. */
+static void
+test_hostile_zygote_that_burns_a_processor_is_ended (Fixture *fixture, gconstpointer data)
+{
+  Outcome outcome = { 0 };
+  Processes found = { .n_runners = 1 };
+  install (fixture, "STOA_HOSTILE", "hostile.so", "burn_between_calls", "constructor");
+  call (fixture, "hostile.so", "", &outcome);
+  g_assert_cmpstr (outcome.serial, ==, "done");
+  outcome_clear (&outcome);
+  for (guint seconds = 0; seconds < 50 && found.n_runners > 0; seconds++)
+    {
+      turn_for_ms (1000);
+      found = count_processes ();
+      g_test_message ("%u s: %u runners", seconds, found.n_runners);
+    }
+  g_assert_cmpuint (found.n_runners, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -491,5 +510,7 @@ main (int argc, char **argv)
 #define ADD(name) g_test_add ("/hostile/" #name, Fixture, NULL, set_up, test_##name, tear_down)
   ADD (hostile_thousand_calls_leave_nothing_and_count_from_one);
   ADD (hostile_module_that_fails_again_and_again_is_quarantined_and_tried_later);
+  if (g_test_slow ())
+    ADD (hostile_zygote_that_burns_a_processor_is_ended);
   return g_test_run ();
 }
