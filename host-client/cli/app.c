@@ -34,7 +34,7 @@ app_fail (App *app, ExitCode code, const char *format, ...)
   va_end (args);
   output_error ("%s", text);
   if (app->arguments->is_json)
-    output_json (json_pack ("{s:s, s:s, s:i}", "event", "error", "text", text, "code", (int) code));
+    output_json (json_pack ("{s:s, s:s, s:i}", "event", "error", "text", text, "code", (int)code));
   app_finish (app, code);
 }
 
@@ -48,7 +48,8 @@ app_dup_reply_text (const Reply *reply, ExitCode *code)
       {
         const StanzaError *error = reply->error;
         const char *condition = error->application != NULL ? error->application : error->condition;
-        return error->text != NULL ? g_strdup_printf ("%s (%s)", error->text, condition) : g_strdup (condition);
+        return error->text != NULL ? g_strdup_printf ("%s (%s)", error->text, condition)
+                                   : g_strdup (condition);
       }
     case REPLY_UNREADABLE:
       return g_strdup ("the answer makes no sense");
@@ -90,7 +91,8 @@ dup_shown_fingerprint (const char *hex)
 {
   g_autoptr (GString) out = g_string_new (NULL);
   for (const char *p = hex; p[0] != '\0' && p[1] != '\0'; p += 2)
-    g_string_append_printf (out, "%s%c%c", out->len > 0 ? ":" : "", g_ascii_toupper (p[0]), g_ascii_toupper (p[1]));
+    g_string_append_printf (out, "%s%c%c", out->len > 0 ? ":" : "", g_ascii_toupper (p[0]),
+                            g_ascii_toupper (p[1]));
   return g_strdup (out->str);
 }
 
@@ -112,9 +114,10 @@ on_certificate (App *app, const SessionReport *report)
   /* A pin that was given is the user's word; another certificate is not a question but an alarm. */
   if (app->arguments->pin == NULL && !app->arguments->is_json)
     {
-      g_autofree char *question = g_strdup_printf ("%s\nCompare it with what the server's operator says. Trust it "
-                                                   "from now on?",
-                                                   text);
+      g_autofree char *question
+          = g_strdup_printf ("%s\nCompare it with what the server's operator says. Trust it "
+                             "from now on?",
+                             text);
       g_autoptr (GError) error = NULL;
       if (app_ask (question))
         {
@@ -127,7 +130,8 @@ on_certificate (App *app, const SessionReport *report)
   output_error ("%s\n  to trust it: --pin %s", text, fingerprint);
   if (app->arguments->is_json)
     output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", "certificate", "domain", domain, "fingerprint",
-                            fingerprint, "text", app->arguments->pin != NULL ? "not the pinned one" : "not verified"));
+                            fingerprint, "text",
+                            app->arguments->pin != NULL ? "not the pinned one" : "not verified"));
   app_finish (app, EXIT_NO_CONNECTION);
 }
 
@@ -256,7 +260,8 @@ make_client (App *app, GError **error)
   if (arguments->server != NULL
       && (server = endpoint_parse (arguments->server, arguments->is_direct_tls)) == NULL)
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' is not HOST:PORT", arguments->server);
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' is not HOST:PORT",
+                   arguments->server);
       return FALSE;
     }
   g_autoptr (Secret) password = get_password (arguments, account, error);
@@ -325,7 +330,8 @@ app_run (const Arguments *arguments, const Command *command)
   g_autoptr (GError) error = NULL;
   App app = { .arguments = arguments, .command = command, .clock = clock };
   app.loop = g_main_loop_new (NULL, FALSE);
-  guint interrupt = g_unix_signal_add (SIGINT, on_signal, &app), end = g_unix_signal_add (SIGTERM, on_signal, &app);
+  guint interrupt = g_unix_signal_add (SIGINT, on_signal, &app),
+        end = g_unix_signal_add (SIGTERM, on_signal, &app);
   if (app_init (&app, &error))
     {
       if (!app.is_finished)

@@ -7,7 +7,8 @@
 
 typedef struct App App;
 
-/* One command. `start` is called once, when the session is first online; the command ends with app_finish(). */
+/* One command. `start` is called once, when the session is first online; the command ends with app_finish().
+ */
 typedef struct
 {
   CommandKind kind;

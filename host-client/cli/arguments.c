@@ -69,7 +69,8 @@ arguments_peek_help (void)
          "  --verbose                  say on standard error what happens\n"
          "  --version, --help\n"
          "\n"
-         "exit codes: 0 done, 1 refused, 2 usage, 3 cannot connect, 4 not authenticated, 5 the plugin failed\n";
+         "exit codes: 0 done, 1 refused, 2 usage, 3 cannot connect, 4 not authenticated, 5 the plugin "
+         "failed\n";
 }
 
 void
@@ -193,7 +194,7 @@ arguments_parse (const char *const *argv, GError **error)
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_help_enabled (context, FALSE);
-  g_auto (GStrv) copy = g_strdupv ((char **) argv);
+  g_auto (GStrv) copy = g_strdupv ((char **)argv);
   if (!g_option_context_parse_strv (context, &copy, error))
     return NULL;
 

@@ -33,7 +33,7 @@ typedef struct
   char *account; /* NULL: not said */
   char *config;  /* NULL: the user's own */
   char *server;
-  char *pin; /* 64 lower-case hex digits */
+  char *pin;       /* 64 lower-case hex digits */
   int password_fd; /* -1: not said */
   gboolean is_direct_tls, is_json, is_verbose, is_version, has_yes, has_reveal, has_remember;
   double listen_s; /* -1: for ever */

@@ -122,8 +122,9 @@ on_received (const ChatMessage *message, gpointer data)
   App *app = data;
   g_autofree char *time = clock_dup_rfc3339 (message->stamp_us);
   if (app->arguments->is_json)
-    output_json (json_pack ("{s:s, s:s, s:s, s:s, s:s, s:b}", "event", "message", "from", message->from, "peer",
-                            message->peer, "body", message->body, "time", time, "delayed", message->is_delayed));
+    output_json (json_pack ("{s:s, s:s, s:s, s:s, s:s, s:b}", "event", "message", "from", message->from,
+                            "peer", message->peer, "body", message->body, "time", time, "delayed",
+                            message->is_delayed));
   else
     output_line ("%s <%s> %s", time, message->peer, message->body);
 }
@@ -153,7 +154,7 @@ start_listen (App *app)
   chat_set_events (client_peek_chat (app->client), &chat_events, app);
   roster_set_events (client_peek_roster (app->client), &roster_events, app);
   if (app->arguments->listen_s > 0)
-    g_timeout_add ((guint) (app->arguments->listen_s * 1000), on_listened, app);
+    g_timeout_add ((guint)(app->arguments->listen_s * 1000), on_listened, app);
   roster_set_available (client_peek_roster (app->client), TRUE);
   print_online (app);
 }
@@ -188,8 +189,8 @@ print_item (App *app, const RosterItem *item)
       json_t *groups = json_array ();
       for (char **group = item->groups; *group != NULL; group++)
         json_array_append_new (groups, json_string (*group));
-      output_json (json_pack ("{s:s, s:s, s:s, s:b, s:o}", "jid", item->jid, "name", item->name, "subscription",
-                              item->subscription, "asked", item->is_asked, "groups", groups));
+      output_json (json_pack ("{s:s, s:s, s:s, s:b, s:o}", "jid", item->jid, "name", item->name,
+                              "subscription", item->subscription, "asked", item->is_asked, "groups", groups));
       return;
     }
   output_line ("%s%s%s%s  %s%s", item->jid, item->name[0] != '\0' ? " (" : "", item->name,

@@ -14,7 +14,7 @@ const Command *
 command_find (const Arguments *arguments)
 {
   static const Command *const commands[]
-      = { &command_login,   &command_send, &command_listen, &command_roster, &command_catalog,
+      = { &command_login,   &command_send, &command_listen, &command_roster,  &command_catalog,
           &command_serials, &command_buy,  &command_order,  &command_decline, &command_interactive };
   if (arguments->command == COMMAND_PLUGIN)
     return find_plugin_command (arguments->words[0]);

@@ -79,7 +79,7 @@ on_complete (const char *text, int start, int end)
   Line *line = the_line;
   rl_attempted_completion_over = 1; /* never file names */
   g_strfreev (line->candidates);
-  line->candidates = line->events.complete (rl_line_buffer, (gsize) start, line->data);
+  line->candidates = line->events.complete (rl_line_buffer, (gsize)start, line->data);
   return line->candidates != NULL ? rl_completion_matches (text, next_candidate) : NULL;
 }
 
@@ -95,7 +95,7 @@ line_open (const char *history_path, const char *prompt, const LineEvents *event
 
   rl_readline_name = "host-client";
   rl_catch_signals = 0;
-  rl_completer_word_break_characters = (char *) " ";
+  rl_completer_word_break_characters = (char *)" ";
   rl_attempted_completion_function = on_complete;
   using_history ();
   stifle_history (HISTORY_LINES);

@@ -1,5 +1,5 @@
-/* The line the user types on, at the bottom of the terminal, while other things are printed above it: readline,
- * driven by the main loop. There is one terminal, so there is one Line. */
+/* The line the user types on, at the bottom of the terminal, while other things are printed above it:
+ * readline, driven by the main loop. There is one terminal, so there is one Line. */
 #pragma once
 
 #include <glib.h>

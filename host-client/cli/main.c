@@ -17,7 +17,7 @@ main (int argc, char **argv)
         fputs (arguments_peek_help (), stdout);
         return EXIT_DONE;
       }
-  g_autoptr (Arguments) arguments = arguments_parse ((const char *const *) argv, &error);
+  g_autoptr (Arguments) arguments = arguments_parse ((const char *const *)argv, &error);
   if (arguments == NULL)
     {
       output_error ("%s (--help shows how)", error->message);

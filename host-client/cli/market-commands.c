@@ -16,7 +16,7 @@ print_entry (App *app, const CatalogEntry *entry)
                                   entry->name != NULL ? entry->name : entry->id, "vendor",
                                   entry->vendor != NULL ? entry->vendor : "", "version",
                                   entry->version != NULL ? entry->version : "", "price",
-                                  (json_int_t) entry->price_minor, "owned", entry->is_owned);
+                                  (json_int_t)entry->price_minor, "owned", entry->is_owned);
       if (entry->currency != NULL)
         json_object_set_new (object, "currency", json_string (entry->currency));
       if (entry->term != NULL)
@@ -54,7 +54,8 @@ on_catalog (Reply *reply, gpointer data)
   for (guint i = 0; i < page->entries->len; i++)
     print_entry (app, g_ptr_array_index (page->entries, i));
   if (page->entries->len == MARKET_MAX_PAGE && page->paging.last != NULL)
-    market_catalog (client_peek_market (app->client), app->arguments->words[0], page->paging.last, on_catalog, app);
+    market_catalog (client_peek_market (app->client), app->arguments->words[0], page->paging.last, on_catalog,
+                    app);
   else
     app_finish (app, EXIT_DONE);
 }
@@ -187,8 +188,8 @@ on_buy_catalog (Reply *reply, gpointer data)
       return;
     }
   g_autofree char *price = output_dup_price (entry->price_minor, entry->currency);
-  g_autofree char *question = g_strdup_printf ("Register %s %s by %s for %s?", entry->name, entry->version,
-                                               entry->vendor, price);
+  g_autofree char *question
+      = g_strdup_printf ("Register %s %s by %s for %s?", entry->name, entry->version, entry->vendor, price);
   if (app_ask (question))
     dialogue_buy (app->state);
   else
@@ -203,7 +204,7 @@ start_buy (App *app)
   Market *market = client_peek_market (app->client);
   app->state = dialogue_new (market, client_peek_session (app->client), client_peek_db (app->client),
                              app->arguments->words[0], &events, app);
-  app->free_state = (GDestroyNotify) dialogue_free;
+  app->free_state = (GDestroyNotify)dialogue_free;
   if (app->arguments->has_yes)
     dialogue_buy (app->state);
   else

@@ -34,7 +34,8 @@ market_view_order_json (const OrderView *order)
 char *
 market_view_order_text (const OrderView *order)
 {
-  g_autofree char *price = order->price_minor >= 0 ? output_dup_price (order->price_minor, order->currency) : NULL;
+  g_autofree char *price
+      = order->price_minor >= 0 ? output_dup_price (order->price_minor, order->currency) : NULL;
   return g_strdup_printf ("%s  %s  %s  %s%s%s", order->id, order->plugin != NULL ? order->plugin : "",
                           order_state_to_text (order->state), price != NULL ? price : "",
                           order->charge_url != NULL ? "  pay at " : "",
@@ -46,7 +47,7 @@ market_view_serial_json (const SerialEntry *entry, gboolean reveals)
 {
   json_t *object = json_pack ("{s:s, s:s, s:s, s:I}", "plugin", entry->plugin, "name",
                               entry->name != NULL ? entry->name : entry->plugin, "state",
-                              serial_state_to_text (entry->state), "epoch", (json_int_t) entry->epoch);
+                              serial_state_to_text (entry->state), "epoch", (json_int_t)entry->epoch);
   set_text (object, "user", entry->user);
   set_time (object, "expires", entry->expires_us);
   if (entry->serial != NULL)
@@ -93,7 +94,8 @@ market_view_question (const char *name, const DialogueView *view)
       return g_strdup_printf ("%s has expired. Register it again?", name);
     case DIALOGUE_BAD:
       return g_strdup_printf ("%s does not accept its serial%s%s%s. Register it anew?", name,
-                              view->text[0] != '\0' ? " (" : "", view->text, view->text[0] != '\0' ? ")" : "");
+                              view->text[0] != '\0' ? " (" : "", view->text,
+                              view->text[0] != '\0' ? ")" : "");
     case DIALOGUE_NEEDS_REGISTRATION:
       break;
     }
@@ -108,7 +110,8 @@ dup_paying_text (const char *name, const OrderView *order)
   g_autofree char *host = order->charge_url != NULL ? output_dup_url_host (order->charge_url) : NULL;
   if (host == NULL)
     return g_strdup_printf ("%s: order %s, %s; the charging page is being prepared", name, order->id, price);
-  return g_strdup_printf ("%s: order %s, %s. Pay at %s:\n  %s", name, order->id, price, host, order->charge_url);
+  return g_strdup_printf ("%s: order %s, %s. Pay at %s:\n  %s", name, order->id, price, host,
+                          order->charge_url);
 }
 
 char *
@@ -118,8 +121,9 @@ market_view_progress (const char *name, const DialogueView *view)
     {
     case PURCHASE_RESUMING:
     case PURCHASE_ORDERING:
-      return g_strdup_printf (view->is_unheard ? "%s: the market does not answer; the order goes out when it does"
-                                               : "%s: an order is under way, asking where it stands",
+      return g_strdup_printf (view->is_unheard
+                                  ? "%s: the market does not answer; the order goes out when it does"
+                                  : "%s: an order is under way, asking where it stands",
                               name);
     case PURCHASE_PAYING:
       return dup_paying_text (name, view->order);
@@ -177,7 +181,10 @@ market_view_dialogue_json (const char *plugin, const DialogueView *view)
   if (view->text[0] != '\0')
     set_text (object, "text", view->text);
   if (view->state == PURCHASE_OFF)
-    set_text (object, "reason", view->has_said_no ? "declined" : view->has_failed ? "plugin-failed" : "refused");
+    set_text (object, "reason",
+              view->has_said_no  ? "declined"
+              : view->has_failed ? "plugin-failed"
+                                 : "refused");
   if (view->is_unheard && !is_over)
     json_object_set_new (object, "waiting", json_true ());
   return object;

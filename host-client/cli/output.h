@@ -1,5 +1,5 @@
-/* What the program prints. Everything that comes from elsewhere may hold escape sequences that a terminal would
- * obey: control characters are shown, never sent. */
+/* What the program prints. Everything that comes from elsewhere may hold escape sequences that a terminal
+ * would obey: control characters are shown, never sent. */
 #pragma once
 
 #include <glib.h>

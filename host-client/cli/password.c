@@ -7,7 +7,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK (password-error, password_error)
+G_DEFINE_QUARK (password - error, password_error)
 
 #define PASSWORD_MAX 1023
 #define CANCEL       '\x03'
@@ -47,7 +47,7 @@ read_line (int fd, GError **error)
     }
   if (length > 0 && line[length - 1] == '\r')
     length--;
-  if (length > 0 && memchr (line, '\0', length) == NULL && g_utf8_validate (line, (gssize) length, NULL))
+  if (length > 0 && memchr (line, '\0', length) == NULL && g_utf8_validate (line, (gssize)length, NULL))
     password = secret_new (line, length);
   else
     g_set_error (error, PASSWORD_ERROR, PASSWORD_ERROR_NONE, "no password was given");
@@ -87,8 +87,8 @@ password_remember (const char *account, const Secret *password)
 {
   g_autofree char *label = g_strdup_printf ("Password of %s", account);
   return has_keyring ()
-         && secret_password_store_sync (&schema, SECRET_COLLECTION_DEFAULT, label, secret_peek_text (password), NULL,
-                                        NULL, "account", account, NULL);
+         && secret_password_store_sync (&schema, SECRET_COLLECTION_DEFAULT, label,
+                                        secret_peek_text (password), NULL, NULL, "account", account, NULL);
 }
 
 Secret *
@@ -107,7 +107,7 @@ password_ask (const char *account, GError **error)
   g_autofree char *prompt = g_strdup_printf ("Password of %s: ", account);
   quiet = before;
   /* Ctrl-C ends the line instead of the program, which would leave the terminal mute. */
-  quiet.c_lflag &= ~(tcflag_t) (ECHO | ISIG);
+  quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
   quiet.c_cc[VEOL] = CANCEL;
   tcsetattr (tty, TCSAFLUSH, &quiet);
   gboolean is_written = write (tty, prompt, strlen (prompt)) >= 0;

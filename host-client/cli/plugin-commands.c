@@ -26,8 +26,8 @@ print_plugin (App *app, const PluginInfo *info)
       json_t *commands = json_array ();
       for (gsize i = 0; i < info->n_commands; i++)
         json_array_append_new (commands, json_string (info->commands[i].name));
-      output_json (json_pack ("{s:s, s:s, s:s, s:s, s:o}", "id", info->id, "name", info->name, "version", info->version,
-                              "kind", kind, "commands", commands));
+      output_json (json_pack ("{s:s, s:s, s:s, s:s, s:o}", "id", info->id, "name", info->name, "version",
+                              info->version, "kind", kind, "commands", commands));
       return;
     }
   g_autoptr (GString) commands = g_string_new (NULL);
@@ -72,8 +72,8 @@ on_installed (GObject *source, GAsyncResult *result, gpointer data)
       return;
     }
   if (app->arguments->is_json)
-    output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", "installed", "id", info->id, "name", info->name, "version",
-                            info->version));
+    output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", "installed", "id", info->id, "name", info->name,
+                            "version", info->version));
   else
     output_line ("installed %s %s", info->name, info->version);
   app_finish (app, EXIT_DONE);
@@ -94,7 +94,8 @@ describe_grants (const PluginInfo *info)
   if (info->sees_identity)
     g_string_append (out, "\n  your address");
   if (info->messages != PLUGIN_MESSAGES_NONE)
-    g_string_append_printf (out, "\n  your messages: %s", info->messages == PLUGIN_MESSAGES_SEE ? "see" : "see and send");
+    g_string_append_printf (out, "\n  your messages: %s",
+                            info->messages == PLUGIN_MESSAGES_SEE ? "see" : "see and send");
   g_string_append (out, "\nInstall it?");
   return g_strdup (out->str);
 }
@@ -118,7 +119,7 @@ start_install (App *app)
       return;
     }
   app->state = new_host (app, &error);
-  app->free_state = (GDestroyNotify) plugin_host_free;
+  app->free_state = (GDestroyNotify)plugin_host_free;
   if (app->state == NULL)
     app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
   else
@@ -209,8 +210,8 @@ on_use_ask (DeskPlugin *plugin, const DialogueView *view, gpointer data)
   Use *use = data;
   const Arguments *arguments = use->app->arguments;
   if (arguments->is_json)
-    output_json (json_pack ("{s:s, s:s, s:s}", "event", "ask", "plugin", desk_plugin_peek_id (plugin), "reason",
-                            market_view_reason (view->reason)));
+    output_json (json_pack ("{s:s, s:s, s:s}", "event", "ask", "plugin", desk_plugin_peek_id (plugin),
+                            "reason", market_view_reason (view->reason)));
   g_autofree char *question = market_view_question (desk_plugin_peek_name (plugin), view);
   if (!arguments->is_json && arguments->has_yes)
     output_line ("%s yes", question);

@@ -56,8 +56,9 @@ run_help (Shell *shell, const char *rest)
   for (const ShellCommand *command = list_commands (); command->name != NULL; command++)
     shell_print (shell, "  /%s %s%s%s", command->name, command->usage, command->usage[0] != '\0' ? "  " : "",
                  command->help);
-  shell_print (shell, "  Anything without a slash goes into the open chat. A plugin's command, /weather Lisbon, shows "
-                      "its answer; /weather! Lisbon sends it into the open chat.");
+  shell_print (
+      shell, "  Anything without a slash goes into the open chat. A plugin's command, /weather Lisbon, shows "
+             "its answer; /weather! Lisbon sends it into the open chat.");
 }
 
 static void
@@ -107,8 +108,9 @@ run_history (Shell *shell, const char *rest)
     {
       const HistoryLine *line = g_ptr_array_index (lines, i);
       gboolean is_own = line->direction == HISTORY_SENT;
-      g_autofree char *label = is_own && jid == NULL ? g_strdup_printf ("me to %s", shell_peek_label (shell, line->peer))
-                                                     : g_strdup (is_own ? "me" : shell_peek_label (shell, line->peer));
+      g_autofree char *label = is_own && jid == NULL
+                                   ? g_strdup_printf ("me to %s", shell_peek_label (shell, line->peer))
+                                   : g_strdup (is_own ? "me" : shell_peek_label (shell, line->peer));
       shell_print_chat (shell, line->stamp_us, label, line->body, is_own);
     }
 }
@@ -126,11 +128,11 @@ print_roster (Shell *shell)
       const char *show = presence == NULL ? "not there" : presence->show != NULL ? presence->show : "there";
       shell_print (shell, "  %s <%s>  %s%s%s%s  (%s%s)", roster_item_peek_label (item), item->jid, show,
                    presence != NULL && presence->status != NULL ? ": " : "",
-                   presence != NULL && presence->status != NULL ? presence->status : "",
-                   "", item->subscription, item->is_asked ? ", asked" : "");
+                   presence != NULL && presence->status != NULL ? presence->status : "", "",
+                   item->subscription, item->is_asked ? ", asked" : "");
     }
   for (guint i = 0; i < asking->len; i++)
-    shell_print (shell, "  %s asks to see when you are there", (const char *) g_ptr_array_index (asking, i));
+    shell_print (shell, "  %s asks to see when you are there", (const char *)g_ptr_array_index (asking, i));
   if (items->len == 0 && asking->len == 0)
     shell_print (shell, "  nobody yet: /roster add JID");
 }
@@ -232,8 +234,8 @@ on_catalog (Reply *reply, gpointer data)
     {
       const CatalogEntry *entry = g_ptr_array_index (page->entries, i);
       g_autofree char *price = output_dup_price (entry->price_minor, entry->currency);
-      shell_print (shell, "  %s  %s  %s%s  %s", entry->id, entry->name, price, entry->is_owned ? ", yours" : "",
-                   entry->summary != NULL ? entry->summary : "");
+      shell_print (shell, "  %s  %s  %s%s  %s", entry->id, entry->name, price,
+                   entry->is_owned ? ", yours" : "", entry->summary != NULL ? entry->summary : "");
     }
   if (page->entries->len == 0)
     shell_print (shell, "  nothing found");
@@ -242,7 +244,8 @@ on_catalog (Reply *reply, gpointer data)
 static void
 run_catalog (Shell *shell, const char *rest)
 {
-  market_catalog (client_peek_market (shell->app->client), rest[0] != '\0' ? rest : NULL, NULL, on_catalog, shell);
+  market_catalog (client_peek_market (shell->app->client), rest[0] != '\0' ? rest : NULL, NULL, on_catalog,
+                  shell);
 }
 
 static void
@@ -352,7 +355,7 @@ add_contacts (Shell *shell, GStrvBuilder *names)
 {
   g_autoptr (GPtrArray) items = roster_list (client_peek_roster (shell->app->client));
   for (guint i = 0; i < items->len; i++)
-    g_strv_builder_add (names, ((const RosterItem *) g_ptr_array_index (items, i))->jid);
+    g_strv_builder_add (names, ((const RosterItem *)g_ptr_array_index (items, i))->jid);
 }
 
 static WordKind
@@ -396,7 +399,7 @@ shell_complete (Shell *shell, const char *line, gsize start)
       shell_plugins_add_names (shell, names, FALSE);
       break;
     case WORD_ROSTER:
-      g_strv_builder_addv (names, (const char **) roster_words);
+      g_strv_builder_addv (names, (const char **)roster_words);
       break;
     }
   return g_strv_builder_end (names);

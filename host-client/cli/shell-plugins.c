@@ -86,7 +86,8 @@ on_end (DeskPlugin *plugin, const DialogueView *view, gpointer data)
 static void
 on_notify (DeskPlugin *plugin, const char *title, const char *text, gpointer data)
 {
-  shell_print (data, "[%s] %s%s%s", desk_plugin_peek_name (plugin), title, title[0] != '\0' ? ": " : "", text);
+  shell_print (data, "[%s] %s%s%s", desk_plugin_peek_name (plugin), title, title[0] != '\0' ? ": " : "",
+               text);
 }
 
 static void
@@ -151,7 +152,8 @@ shell_plugins_obey (Shell *shell, const char *name, const char *input)
 {
   gboolean is_sent = g_str_has_suffix (name, "!");
   g_autofree char *command = is_sent ? g_strndup (name, strlen (name) - 1) : g_strdup (name);
-  DeskPlugin *plugin = command[0] != '\0' ? desk_find_command (client_peek_desk (shell->app->client), command) : NULL;
+  DeskPlugin *plugin
+      = command[0] != '\0' ? desk_find_command (client_peek_desk (shell->app->client), command) : NULL;
   if (plugin == NULL)
     return FALSE;
   if (is_sent && shell->peer == NULL)
@@ -232,8 +234,8 @@ static void
 on_buy_answered (Shell *shell, gboolean is_yes, gpointer data)
 {
   if (is_yes)
-    dialogue_buy (
-        desk_plugin_peek_dialogue (desk_need_plugin (client_peek_desk (shell->app->client), data, TRUE, NULL)));
+    dialogue_buy (desk_plugin_peek_dialogue (
+        desk_need_plugin (client_peek_desk (shell->app->client), data, TRUE, NULL)));
 }
 
 void

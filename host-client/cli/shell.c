@@ -17,8 +17,9 @@ static void
 print_coloured (Shell *shell, const char *colour, const char *text)
 {
   g_autofree char *clean = output_dup_clean (text, TRUE);
-  g_autofree char *whole
-      = shell->has_colours && colour != NULL ? g_strconcat (colour, clean, COLOUR_NONE, NULL) : g_strdup (clean);
+  g_autofree char *whole = shell->has_colours && colour != NULL
+                               ? g_strconcat (colour, clean, COLOUR_NONE, NULL)
+                               : g_strdup (clean);
   line_print (shell->line, whole);
 }
 
@@ -54,10 +55,9 @@ shell_print_chat (Shell *shell, gint64 stamp_us, const char *label, const char *
   g_auto (GStrv) lines = g_strsplit (clean, "\n", -1);
   g_autofree char *indented = g_strjoinv ("\n      ", lines);
   gboolean has_colours = shell->has_colours;
-  g_autofree char *whole
-      = g_strconcat (has_colours ? COLOUR_DIM : "", time, has_colours ? COLOUR_NONE : "", " ",
-                     has_colours ? (is_own ? COLOUR_OWN : COLOUR_PEER) : "", clean_label,
-                     has_colours ? COLOUR_NONE : "", ": ", indented, NULL);
+  g_autofree char *whole = g_strconcat (has_colours ? COLOUR_DIM : "", time, has_colours ? COLOUR_NONE : "",
+                                        " ", has_colours ? (is_own ? COLOUR_OWN : COLOUR_PEER) : "",
+                                        clean_label, has_colours ? COLOUR_NONE : "", ": ", indented, NULL);
   line_print (shell->line, whole);
 }
 
@@ -254,7 +254,8 @@ on_state (const SessionReport *report, gpointer data)
       break;
     case SESSION_WAITING:
       g_hash_table_remove_all (shell->there);
-      shell_warn (shell, "offline: %s; next attempt in %u s", report->detail, (report->retry_ms + 999) / 1000);
+      shell_warn (shell, "offline: %s; next attempt in %u s", report->detail,
+                  (report->retry_ms + 999) / 1000);
       break;
     case SESSION_OFFLINE:
       g_hash_table_remove_all (shell->there);
@@ -322,14 +323,14 @@ open_shell (App *app)
   shell->app = app;
   shell->questions = g_queue_new ();
   shell->there = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  shell->has_colours = isatty (STDOUT_FILENO) && g_getenv ("NO_COLOR") == NULL
-                       && g_strcmp0 (g_getenv ("TERM"), "dumb") != 0;
+  shell->has_colours
+      = isatty (STDOUT_FILENO) && g_getenv ("NO_COLOR") == NULL && g_strcmp0 (g_getenv ("TERM"), "dumb") != 0;
   app->state = shell;
   app->free_state = shell_free;
 
   Session *session = client_peek_session (app->client);
-  g_autofree char *path
-      = g_build_filename (folder_peek_path (app->folder), "accounts", session_peek_account (session), "typed", NULL);
+  g_autofree char *path = g_build_filename (folder_peek_path (app->folder), "accounts",
+                                            session_peek_account (session), "typed", NULL);
   shell->line = line_open (path, "> ", &line_events, shell);
   chat_set_events (client_peek_chat (app->client), &chat_events, shell);
   roster_set_events (client_peek_roster (app->client), &roster_events, shell);

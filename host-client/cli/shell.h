@@ -19,10 +19,10 @@ struct Shell
   App *app;
   Line *line;
   gboolean has_colours;
-  char *peer;         /* of the open chat; NULL: none */
-  GQueue *questions;  /* of Question; the head is being asked */
-  GQueue *errands;    /* of plugin commands that wait until their plugin is ready; shell-plugins.c */
-  GHashTable *there;  /* JIDs of contacts last shown as there */
+  char *peer;        /* of the open chat; NULL: none */
+  GQueue *questions; /* of Question; the head is being asked */
+  GQueue *errands;   /* of plugin commands that wait until their plugin is ready; shell-plugins.c */
+  GHashTable *there; /* JIDs of contacts last shown as there */
 };
 
 /* Questions that may wait; beyond it the answer is no. */
@@ -35,7 +35,8 @@ void shell_warn (Shell *shell, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* "14:05 bob: text", with the label in colour; @is_own: what the user wrote. */
 void shell_print_chat (Shell *shell, gint64 stamp_us, const char *label, const char *body, gboolean is_own);
 /* Takes @data. */
-void shell_ask (Shell *shell, const char *text, void (*answered) (Shell *, gboolean, gpointer), gpointer data);
+void shell_ask (Shell *shell, const char *text, void (*answered) (Shell *, gboolean, gpointer),
+                gpointer data);
 /* Opens the chat with @peer (prepared; NULL closes it). */
 void shell_open_chat (Shell *shell, const char *peer);
 /* Sends into a chat and shows it. */

@@ -7,7 +7,7 @@ parse (const char *line, GError **error)
 {
   g_auto (GStrv) words = NULL;
   g_assert_true (g_shell_parse_argv (line, NULL, &words, NULL));
-  return arguments_parse ((const char *const *) words, error);
+  return arguments_parse ((const char *const *)words, error);
 }
 
 static void
@@ -44,12 +44,24 @@ static void
 test_arguments_that_are_wrong_are_refused (void)
 {
   const char *rows[] = {
-    "host-client fly",          "host-client send bob@d",          "host-client send bob@d a b",
-    "host-client roster",       "host-client roster dance bob@d",  "host-client buy",
-    "host-client --pin abc",    "host-client --password-fd x",     "host-client --password-fd -1",
-    "host-client --unknown",    "host-client login --yes",         "host-client send a b --for 1",
-    "host-client listen --for", "host-client listen --for 0",      "host-client buy weather --to bob@d",
-    "host-client --password secret", "host-client plugin use",     "host-client --pin " PIN "00",
+    "host-client fly",
+    "host-client send bob@d",
+    "host-client send bob@d a b",
+    "host-client roster",
+    "host-client roster dance bob@d",
+    "host-client buy",
+    "host-client --pin abc",
+    "host-client --password-fd x",
+    "host-client --password-fd -1",
+    "host-client --unknown",
+    "host-client login --yes",
+    "host-client send a b --for 1",
+    "host-client listen --for",
+    "host-client listen --for 0",
+    "host-client buy weather --to bob@d",
+    "host-client --password secret",
+    "host-client plugin use",
+    "host-client --pin " PIN "00",
   };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
@@ -69,7 +81,8 @@ test_arguments_pin_is_read_as_certificates_are_shown (void)
   g_assert_cmpstr (plain->pin, ==, PIN);
   g_autoptr (GString) colons = g_string_new ("host-client --pin ");
   for (int i = 0; i < 64; i += 2)
-    g_string_append_printf (colons, "%s%c%c", i > 0 ? ":" : "", g_ascii_toupper (PIN[i]), g_ascii_toupper (PIN[i + 1]));
+    g_string_append_printf (colons, "%s%c%c", i > 0 ? ":" : "", g_ascii_toupper (PIN[i]),
+                            g_ascii_toupper (PIN[i + 1]));
   g_string_append (colons, " login");
   g_autoptr (Arguments) shown = parse (colons->str, NULL);
   g_assert_nonnull (shown);

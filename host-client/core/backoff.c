@@ -27,5 +27,5 @@ backoff_note_failure (Backoff *backoff, guint32 random)
   if (backoff->failures < 8)
     nominal = MIN (BACKOFF_FIRST_MS << backoff->failures, BACKOFF_MOST_MS);
   backoff->failures++;
-  return nominal - nominal / 4 + (guint) ((guint64) random * (nominal / 2) >> 32);
+  return nominal - nominal / 4 + (guint)((guint64)random * (nominal / 2) >> 32);
 }

@@ -7,12 +7,12 @@
 typedef struct
 {
   const Clock *clock;
-  guint failures;       /* attempts since the last lasting connection */
-  gint64 online_at_us;  /* monotonic; -1 while offline */
+  guint failures;      /* attempts since the last lasting connection */
+  gint64 online_at_us; /* monotonic; -1 while offline */
 } Backoff;
 
-#define BACKOFF_FIRST_MS  500
-#define BACKOFF_MOST_MS   120000
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_MOST_MS  120000
 /* A connection that lasted this long was a good one: the next failure starts from the beginning. A server
  * that lets us in and throws us out at once is not asked faster for it. */
 #define BACKOFF_LASTING_S 30

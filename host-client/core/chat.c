@@ -203,8 +203,8 @@ on_message (const Message *message, gpointer data)
     .from = message->from,
     .body = message->body,
     .is_delayed = message->stamp_us != 0,
-    .stamp_us = message->stamp_us != 0 ? message->stamp_us
-                                       : clock_get_wall_us (session_peek_clock (chat->session)),
+    .stamp_us
+    = message->stamp_us != 0 ? message->stamp_us : clock_get_wall_us (session_peek_clock (chat->session)),
   };
   if (!is_repeated (chat, message, &received) && chat->events.received != NULL)
     chat->events.received (&received, chat->data);

@@ -14,8 +14,8 @@ struct Client
 
 static const ConnectionPush pushes[] = {
   { NS_ROSTER, "query", CONNECTION_SENDER_ACCOUNT, roster_update_read, roster_update_free },
-  { NS_SERIALS, "serials", CONNECTION_SENDER_MARKET, market_read_serials, (GDestroyNotify) serials_free },
-  { NS_MARKET, "order", CONNECTION_SENDER_MARKET, market_read_order, (GDestroyNotify) order_view_free },
+  { NS_SERIALS, "serials", CONNECTION_SENDER_MARKET, market_read_serials, (GDestroyNotify)serials_free },
+  { NS_MARKET, "order", CONNECTION_SENDER_MARKET, market_read_order, (GDestroyNotify)order_view_free },
   { NULL },
 };
 

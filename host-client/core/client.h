@@ -13,7 +13,7 @@ typedef struct
   const char *account; /* prepared bare JID */
   const Secret *password;
   const Endpoint *server; /* NULL: found through the domain */
-  const char *pin;        /* hex SHA-256 of the only certificate to trust; NULL: verify, or the folder's pin */
+  const char *pin; /* hex SHA-256 of the only certificate to trust; NULL: verify, or the folder's pin */
   SessionRetry retry;
   gboolean is_lasting; /* the user stays with this process: it takes over what ended ones left unsent */
   const Clock *clock;

@@ -4,154 +4,44 @@
  *
  * libstrophe learns the password only once the channel is encrypted and the certificate was accepted here, so
  * whatever it does before cannot give the password away. */
-#include "host-client/core/connection.h"
+#include "host-client/core/connection-private.h"
 
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/protocol/tree.h"
-#include "host-client/core/mailbox.h"
 
 /* Events that wait for the owner; above it the socket is not read. */
 #define EVENTS_MAX 1000
 /* Turns of libstrophe's loop for one wake-up. */
-#define TURNS_MAX 64
-#define LOGIN_TICK_MS  10
-#define BUSY_TICK_MS   20
-#define CLOSE_WAIT_MS  2000
-#define STACK_BYTES    (64 * 1024 * 1024)
-
-#define NS_PING       "urn:xmpp:ping"
-#define NS_VERSION    "jabber:iq:version"
-#define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
-
-typedef struct
-{
-  ElementReader read;
-  GDestroyNotify free_value;
-} Reader;
-
-/* One try, on the connection's thread only. */
-typedef struct
-{
-  Connection *connection;
-  guint number;
-  xmpp_mem_t mem;
-  xmpp_log_t log;
-  struct Block *blocks; /* what libstrophe has allocated: a ring, this its start */
-  xmpp_ctx_t *ctx;
-  xmpp_conn_t *conn;
-  char *jid, *address, *pin;
-  guint16 port;
-  gboolean is_direct_tls, is_pin_only;
-  Secret *password;
-
-  GSource *watch, *tick;
-  GHashTable *readers; /* id -> Reader */
-  char *unverified;    /* why the certificate could not be verified; NULL: it could */
-  char *sasl_condition;
-  char *fault; /* libstrophe's last complaint */
-  char *fingerprint;
-  guint stanzas;
-  gboolean has_tried_tls, is_secured, is_trusted, has_failed_sasl, is_online, is_closing, is_over;
-  ConnectionEnd end;
-  char *detail;
-} Attempt;
-
-struct Connection
-{
-  const ConnectionPush *pushes;
-  ConnectionEvents events;
-  gpointer data;
-
-  /* the owner's side */
-  guint number; /* of the attempt whose events are wanted; 0: none */
-  guint last_number;
-
-  Mailbox *inbox;  /* commands, to the thread */
-  Mailbox *outbox; /* events, to the owner */
-  pthread_t thread;
-  GMainContext *context;
-  GMainLoop *loop;
-
-  GMutex lock;
-  int socket; /* under the lock: a duplicate of libstrophe's, for connection_abort(); -1: none */
-
-  Attempt *attempt; /* the thread's */
-};
+#define TURNS_MAX     64
+#define LOGIN_TICK_MS 10
+#define BUSY_TICK_MS  20
+#define CLOSE_WAIT_MS 2000
+#define STACK_BYTES   (64 * 1024 * 1024)
 
 /* COMPAT: the socket and certificate callbacks get no user data. The thread serves one attempt at a time, so
  * that is whose callback it is. */
 static GPrivate current_attempt;
 
-/* ---- events, to the owner ---- */
-
-typedef enum
-{
-  EVENT_STEP,
-  EVENT_ONLINE,
-  EVENT_ENDED,
-  EVENT_MESSAGE,
-  EVENT_PRESENCE,
-  EVENT_REPLY,
-  EVENT_PUSH,
-} EventKind;
-
-typedef struct
-{
-  EventKind kind;
-  guint number;
-  ConnectionStep step;
-  ConnectionEnd end;
-  char *text, *fingerprint;
-  gpointer value;
-  GDestroyNotify free_value;
-  const ConnectionPush *push;
-} Event;
-
-static void
-event_free (gpointer data)
-{
-  Event *event = data;
-  if (event->kind == EVENT_REPLY)
-    {
-      ConnectionReply *reply = event->value;
-      if (reply->value != NULL && event->free_value != NULL)
-        event->free_value (reply->value);
-      stanza_error_free (reply->error);
-      g_free (reply->id);
-      g_free (reply->from);
-      g_free (reply);
-    }
-  else if (event->value != NULL && event->free_value != NULL)
-    event->free_value (event->value);
-  g_free (event->text);
-  g_free (event->fingerprint);
-  g_free (event);
-}
-
-static Event *
-event_new (const Attempt *attempt, EventKind kind)
-{
-  Event *event = g_new0 (Event, 1);
-  event->kind = kind;
-  event->number = attempt->number;
-  return event;
-}
-
-static void
-post (Attempt *attempt, Event *take_event)
+void
+attempt_post (Attempt *attempt, Event *take_event)
 {
   mailbox_post (attempt->connection->outbox, take_event);
+}
+
+void
+attempt_send (Attempt *attempt, const char *xml)
+{
+  if (!attempt->is_over)
+    xmpp_send_raw (attempt->conn, xml, strlen (xml));
 }
 
 static void
@@ -159,102 +49,21 @@ deliver (gpointer item, gpointer data)
 {
   Connection *connection = data;
   Event *event = item;
-  const ConnectionEvents *events = &connection->events;
   if (event->number != connection->number)
     {
       event_free (event);
       return;
     }
-
-  switch (event->kind)
-    {
-    case EVENT_STEP:
-      events->step (event->step, connection->data);
-      break;
-    case EVENT_ONLINE:
-      events->online (event->text, connection->data);
-      break;
-    case EVENT_ENDED:
-      {
-        ConnectionEnded ended = { event->end, event->text, event->fingerprint };
-        connection->number = 0;
-        events->ended (&ended, connection->data);
-        break;
-      }
-    case EVENT_MESSAGE:
-      events->message (event->value, connection->data);
-      break;
-    case EVENT_PRESENCE:
-      events->presence (event->value, connection->data);
-      break;
-    case EVENT_REPLY:
-      events->reply (event->value, connection->data);
-      break;
-    case EVENT_PUSH:
-      events->push (event->push, g_steal_pointer (&event->value), connection->data);
-      break;
-    }
-  event_free (event);
+  if (event->kind == EVENT_ENDED)
+    connection->number = 0;
+  event_deliver (event, &connection->events, connection->data);
 }
 
-/* ---- memory and log hooks ---- */
-
-/* COMPAT: libstrophe frees passwords, SASL messages and serials as they are, and loses some blocks when a stream
- * ends in the middle of a login. So its blocks are wiped when they are freed, and those of an attempt end with
- * it. */
-typedef struct Block Block;
-struct Block
-{
-  Block *previous, *next;
-  gsize size;
-  max_align_t bytes[];
-};
-
-static void *
-hook_alloc (size_t size, void *data)
-{
-  Block *list = data, *block = size < G_MAXSIZE - sizeof (Block) ? malloc (sizeof (Block) + size) : NULL;
-  if (block == NULL)
-    return NULL;
-  block->size = size;
-  block->previous = list;
-  block->next = list->next;
-  block->next->previous = block;
-  list->next = block;
-  return block->bytes;
-}
-
-static void
-block_free (Block *block)
-{
-  block->previous->next = block->next;
-  block->next->previous = block->previous;
-  explicit_bzero (block->bytes, block->size);
-  free (block);
-}
-
-static void
-hook_free (void *bytes, void *data)
-{
-  if (bytes != NULL)
-    block_free ((Block *) ((char *) bytes - offsetof (Block, bytes)));
-}
-
-static void *
-hook_realloc (void *bytes, size_t size, void *data)
-{
-  void *copy = hook_alloc (size, data);
-  if (bytes == NULL || copy == NULL)
-    return copy;
-  const Block *old = (const Block *) ((char *) bytes - offsetof (Block, bytes));
-  memcpy (copy, bytes, MIN (old->size, size));
-  hook_free (bytes, data);
-  return copy;
-}
+/* ---- the log hook ---- */
 
 static const char *const sasl_conditions[]
-    = { "not-authorized", "account-disabled", "credentials-expired", "temporary-auth-failure",
-        "encryption-required", "mechanism-too-weak", "invalid-authzid", "malformed-request" };
+    = { "not-authorized",      "account-disabled",   "credentials-expired", "temporary-auth-failure",
+        "encryption-required", "mechanism-too-weak", "invalid-authzid",     "malformed-request" };
 
 /* COMPAT: a wrong password is told nowhere but in this log, whose debug lines hold credentials and serials.
  * They are looked at here and go no further. */
@@ -278,11 +87,12 @@ hook_log (void *data, xmpp_log_level_t level, const char *area, const char *line
        * passwords at the server. Cut the line before it can. */
       connection_abort (attempt->connection);
     }
-  else if (!attempt->is_online && g_str_has_prefix (line, "SASL ") && g_str_has_suffix (line, " auth successful"))
+  else if (!attempt->is_online && g_str_has_prefix (line, "SASL ")
+           && g_str_has_suffix (line, " auth successful"))
     {
-      Event *event = event_new (attempt, EVENT_STEP);
+      Event *event = event_new (attempt->number, EVENT_STEP);
       event->step = CONNECTION_STEP_AUTHENTICATED;
-      post (attempt, event);
+      attempt_post (attempt, event);
     }
   else if (g_str_has_prefix (line, "parse error"))
     connection_abort (attempt->connection); /* COMPAT: it would say so and wait for the other side to leave */
@@ -302,7 +112,7 @@ static int
 on_socket (xmpp_conn_t *conn, void *socket)
 {
   Attempt *attempt = g_private_get (&current_attempt);
-  int fd = *(int *) socket, on = 1;
+  int fd = *(int *)socket, on = 1;
   /* COMPAT: it waits with select(). */
   if (fd >= FD_SETSIZE)
     return -1;
@@ -323,8 +133,8 @@ on_socket (xmpp_conn_t *conn, void *socket)
   return 0;
 }
 
-/* COMPAT: called for the certificate that failed, which may be an issuer's, and cannot say whose connection it
- * is. So note the reason, let the handshake end, and judge the server's own certificate right after it
+/* COMPAT: called for the certificate that failed, which may be an issuer's, and cannot say whose connection
+ * it is. So note the reason, let the handshake end, and judge the server's own certificate right after it
  * (judge_certificate), before the password is there to be sent. */
 static int
 on_unverified (const xmpp_tlscert_t *certificate, const char *const reason)
@@ -407,7 +217,8 @@ classify_end (Attempt *attempt, const xmpp_stream_error_t *stream_error)
         }
     }
   else
-    attempt->detail = g_strdup (attempt->is_online ? "the connection was lost" : "no XMPP server answers there");
+    attempt->detail
+        = g_strdup (attempt->is_online ? "the connection was lost" : "no XMPP server answers there");
 }
 
 static void
@@ -418,177 +229,15 @@ on_connection (xmpp_conn_t *conn, xmpp_conn_event_t happened, int error, xmpp_st
   if (happened == XMPP_CONN_CONNECT)
     {
       attempt->is_online = TRUE;
-      Event *event = event_new (attempt, EVENT_ONLINE);
+      Event *event = event_new (attempt->number, EVENT_ONLINE);
       event->text = g_strdup (xmpp_conn_get_bound_jid (conn));
-      post (attempt, event);
+      attempt_post (attempt, event);
       return;
     }
   if (attempt->is_over)
     return;
   attempt->is_over = TRUE;
   classify_end (attempt, stream_error);
-}
-
-/* ---- stanzas ---- */
-
-static void
-send_text (Attempt *attempt, const char *xml)
-{
-  if (!attempt->is_over)
-    xmpp_send_raw (attempt->conn, xml, strlen (xml));
-}
-
-static void
-answer (Attempt *attempt, xmpp_stanza_t *iq, const char *payload)
-{
-  g_autofree char *xml
-      = iq_write ("result", xmpp_stanza_get_from (iq), xmpp_stanza_get_id (iq), payload);
-  send_text (attempt, xml);
-}
-
-static void
-refuse (Attempt *attempt, xmpp_stanza_t *iq, const char *type, const char *condition)
-{
-  g_autofree char *payload = g_strdup_printf ("<error type='%s'><%s xmlns='" XMPP_NS_STANZAS_IETF "'/></error>",
-                                              type, condition);
-  g_autofree char *xml
-      = iq_write ("error", xmpp_stanza_get_from (iq), xmpp_stanza_get_id (iq), payload);
-  send_text (attempt, xml);
-}
-
-static gboolean
-sender_is_allowed (Attempt *attempt, ConnectionSender sender, const char *from)
-{
-  const char *bound = xmpp_conn_get_bound_jid (attempt->conn);
-  const char *slash = strchr (bound, '/'), *at = strchr (bound, '@');
-  g_autofree char *bare = slash != NULL ? g_strndup (bound, slash - bound) : g_strdup (bound);
-  if (sender == CONNECTION_SENDER_ACCOUNT)
-    return from == NULL || strcmp (from, bare) == 0;
-
-  const char *domain = at != NULL && (slash == NULL || at < slash) ? bare + (at - bound) + 1 : bare;
-  g_autofree char *market = g_strconcat ("market.", domain, NULL);
-  return g_strcmp0 (from, market) == 0;
-}
-
-static void
-on_push (Attempt *attempt, xmpp_stanza_t *iq, xmpp_stanza_t *element, const ConnectionPush *push)
-{
-  if (!sender_is_allowed (attempt, push->sender, xmpp_stanza_get_from (iq)))
-    {
-      refuse (attempt, iq, "auth", "forbidden");
-      return;
-    }
-  gpointer value = push->read (element);
-  if (value == NULL)
-    {
-      refuse (attempt, iq, "modify", "bad-request");
-      return;
-    }
-  Event *event = event_new (attempt, EVENT_PUSH);
-  event->push = push;
-  event->value = value;
-  event->free_value = push->free_value;
-  post (attempt, event);
-  answer (attempt, iq, NULL);
-}
-
-static void
-on_request (Attempt *attempt, xmpp_stanza_t *iq)
-{
-  gboolean is_get = strcmp (xmpp_stanza_get_type (iq), "get") == 0;
-  xmpp_stanza_t *element = tree_first (iq);
-  if (element == NULL || xmpp_stanza_get_id (iq) == NULL)
-    {
-      refuse (attempt, iq, "modify", "bad-request");
-      return;
-    }
-  for (const ConnectionPush *push = attempt->connection->pushes; !is_get && push->ns != NULL; push++)
-    if (stanza_is (element, push->ns, push->name))
-      {
-        on_push (attempt, iq, element, push);
-        return;
-      }
-
-  if (is_get && stanza_is (element, NS_PING, "ping"))
-    answer (attempt, iq, NULL);
-  else if (is_get && stanza_is (element, NS_VERSION, "query"))
-    answer (attempt, iq, "<query xmlns='" NS_VERSION "'><name>host-client</name><version>0.1.0</version></query>");
-  else if (is_get && stanza_is (element, NS_DISCO_INFO, "query")
-           && xmpp_stanza_get_attribute (element, "node") == NULL)
-    answer (attempt, iq,
-            "<query xmlns='" NS_DISCO_INFO "'><identity category='client' type='console' name='host-client'/>"
-            "<feature var='" NS_DISCO_INFO "'/><feature var='" NS_PING "'/><feature var='" NS_VERSION "'/></query>");
-  else
-    refuse (attempt, iq, "cancel", "service-unavailable");
-}
-
-static void
-on_reply (Attempt *attempt, xmpp_stanza_t *iq)
-{
-  const char *id = xmpp_stanza_get_id (iq);
-  g_autofree Reader *reader = NULL;
-  g_autofree char *key = NULL;
-  if (id == NULL
-      || !g_hash_table_steal_extended (attempt->readers, id, (gpointer *) &key, (gpointer *) &reader))
-    return;
-
-  ConnectionReply *reply = g_new0 (ConnectionReply, 1);
-  reply->id = g_strdup (id);
-  reply->from = g_strdup (xmpp_stanza_get_from (iq));
-  xmpp_stanza_t *element = tree_first (iq);
-  gboolean is_error = strcmp (xmpp_stanza_get_type (iq), "error") == 0;
-  if (is_error)
-    {
-      reply->error = stanza_error_read (iq);
-      if (element != NULL && strcmp (xmpp_stanza_get_name (element), "error") == 0)
-        element = NULL;
-    }
-  if (reader->read != NULL && (!is_error || element != NULL))
-    reply->value = reader->read (element);
-  reply->is_readable = is_error || reader->read == NULL || reply->value != NULL;
-
-  Event *event = event_new (attempt, EVENT_REPLY);
-  event->value = reply;
-  event->free_value = reader->free_value;
-  post (attempt, event);
-}
-
-static int
-on_stanza (xmpp_conn_t *conn, xmpp_stanza_t *stanza, void *data)
-{
-  Attempt *attempt = data;
-  const char *name = xmpp_stanza_get_name (stanza), *type = xmpp_stanza_get_type (stanza);
-  attempt->stanzas++;
-  if (!attempt->is_online || name == NULL)
-    return 1;
-
-  if (strcmp (name, "iq") == 0)
-    {
-      if (g_strcmp0 (type, "result") == 0 || g_strcmp0 (type, "error") == 0)
-        on_reply (attempt, stanza);
-      else if (g_strcmp0 (type, "get") == 0 || g_strcmp0 (type, "set") == 0)
-        on_request (attempt, stanza);
-      return 1;
-    }
-
-  Event *event = NULL;
-  if (strcmp (name, "message") == 0)
-    {
-      event = event_new (attempt, EVENT_MESSAGE);
-      event->value = message_read (stanza);
-      event->free_value = (GDestroyNotify) message_free;
-    }
-  else if (strcmp (name, "presence") == 0)
-    {
-      event = event_new (attempt, EVENT_PRESENCE);
-      event->value = presence_read (stanza);
-      event->free_value = (GDestroyNotify) presence_free;
-    }
-  if (event != NULL && event->value != NULL)
-    post (attempt, event);
-  else if (event != NULL)
-    event_free (event);
-  return 1;
 }
 
 /* ---- the loop ---- */
@@ -632,9 +281,9 @@ judge_certificate (Attempt *attempt)
 
   attempt->is_trusted = TRUE;
   xmpp_conn_set_pass (attempt->conn, secret_peek_text (attempt->password));
-  Event *event = event_new (attempt, EVENT_STEP);
+  Event *event = event_new (attempt->number, EVENT_STEP);
   event->step = CONNECTION_STEP_TLS;
-  post (attempt, event);
+  attempt_post (attempt, event);
 }
 
 static gboolean
@@ -671,13 +320,13 @@ static void
 watch_socket (Attempt *attempt)
 {
   attempt->watch = g_unix_fd_source_new (attempt->connection->socket, G_IO_IN);
-  g_source_set_callback (attempt->watch, (GSourceFunc) (void (*) (void)) on_readable, attempt, NULL);
+  g_source_set_callback (attempt->watch, (GSourceFunc)(void (*) (void))on_readable, attempt, NULL);
   g_source_attach (attempt->watch, attempt->connection->context);
 }
 
-/* COMPAT: one turn of its loop first writes what is queued and then reads at most 4 KiB, and bytes that rest in
- * TLS do not wake the descriptor: so two turns at least (read, then write what the reading led to), and more
- * while stanzas keep coming. */
+/* COMPAT: one turn of its loop first writes what is queued and then reads at most 4 KiB, and bytes that rest
+ * in TLS do not wake the descriptor: so two turns at least (read, then write what the reading led to), and
+ * more while stanzas keep coming. */
 static void
 attempt_pump (Attempt *attempt)
 {
@@ -728,9 +377,7 @@ attempt_free (Attempt *attempt)
     xmpp_conn_release (attempt->conn);
   if (attempt->ctx != NULL)
     xmpp_ctx_free (attempt->ctx);
-  while (attempt->blocks->next != attempt->blocks)
-    block_free (attempt->blocks->next);
-  g_free (attempt->blocks);
+  connection_blocks_free (attempt->blocks);
   g_mutex_lock (&attempt->connection->lock);
   if (attempt->connection->socket >= 0)
     close (attempt->connection->socket);
@@ -755,12 +402,12 @@ attempt_free (Attempt *attempt)
 static void
 attempt_end (Attempt *attempt)
 {
-  Event *event = event_new (attempt, EVENT_ENDED);
+  Event *event = event_new (attempt->number, EVENT_ENDED);
   event->end = attempt->end;
   event->text = g_strdup (attempt->detail);
   if (attempt->end == CONNECTION_END_CERTIFICATE)
     event->fingerprint = g_strdup (attempt->fingerprint);
-  post (attempt, event);
+  attempt_post (attempt, event);
   attempt_free (attempt);
 }
 
@@ -769,9 +416,8 @@ attempt_start (Connection *connection, Attempt *attempt)
 {
   connection->attempt = attempt;
   attempt->readers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  attempt->blocks = g_new0 (Block, 1);
-  attempt->blocks->previous = attempt->blocks->next = attempt->blocks;
-  attempt->mem = (xmpp_mem_t){ hook_alloc, hook_free, hook_realloc, attempt->blocks };
+  attempt->blocks = connection_blocks_new ();
+  connection_blocks_hook (attempt->blocks, &attempt->mem);
   attempt->log = (xmpp_log_t){ hook_log, attempt };
   attempt->has_tried_tls = attempt->is_direct_tls;
   g_private_set (&current_attempt, attempt);
@@ -781,11 +427,11 @@ attempt_start (Connection *connection, Attempt *attempt)
   xmpp_conn_set_jid (attempt->conn, attempt->jid);
   xmpp_conn_set_sockopt_callback (attempt->conn, on_socket);
   xmpp_conn_set_certfail_handler (attempt->conn, on_unverified);
-  /* COMPAT: without MANDATORY_TLS a server that offers no TLS gets the password in clear; its stream management
-   * sends old messages again and loses new ones. */
+  /* COMPAT: without MANDATORY_TLS a server that offers no TLS gets the password in clear; its stream
+   * management sends old messages again and loses new ones. */
   xmpp_conn_set_flags (attempt->conn, XMPP_CONN_FLAG_MANDATORY_TLS | XMPP_CONN_FLAG_DISABLE_SM
                                           | (attempt->is_direct_tls ? XMPP_CONN_FLAG_LEGACY_SSL : 0));
-  xmpp_handler_add (attempt->conn, on_stanza, NULL, NULL, NULL, attempt);
+  xmpp_handler_add (attempt->conn, attempt_on_stanza, NULL, NULL, NULL, attempt);
   if (xmpp_connect_client (attempt->conn, attempt->address, attempt->port, on_connection, attempt) != XMPP_EOK
       || connection->socket < 0)
     {
@@ -879,7 +525,7 @@ obey (gpointer item, gpointer data)
       if (command->id != NULL)
         g_hash_table_insert (attempt->readers, g_steal_pointer (&command->id),
                              g_memdup2 (&command->reader, sizeof (Reader)));
-      send_text (attempt, command->xml);
+      attempt_send (attempt, command->xml);
       attempt_pump (attempt);
       break;
     case COMMAND_FORGET:

@@ -1,6 +1,6 @@
-/* One stream to the server, driven by libstrophe on a thread of its own; nothing else here touches libstrophe's
- * connections. It makes one attempt at a time to one address; which address, when again, and which certificate
- * may be trusted is its owner's business (session.h).
+/* One stream to the server, driven by libstrophe on a thread of its own; nothing else here touches
+ * libstrophe's connections. It makes one attempt at a time to one address; which address, when again, and
+ * which certificate may be trusted is its owner's business (session.h).
  *
  * All functions are called, and all events come, on the thread of the owner's main context. Events of an
  * attempt end with exactly one `ended`; after connection_close() nothing but that comes. */
@@ -26,7 +26,7 @@ typedef enum
   CONNECTION_END_CERTIFICATE,    /* not verified and not pinned: see ConnectionEnded.fingerprint */
   CONNECTION_END_NOT_AUTHORIZED, /* wrong user name or password */
   CONNECTION_END_REPLACED,       /* another session took this resource */
-  CONNECTION_END_REFUSED,        /* the server does not want us, for a cause that trying again does not change */
+  CONNECTION_END_REFUSED, /* the server does not want us, for a cause that trying again does not change */
 } ConnectionEnd;
 
 typedef struct
@@ -38,9 +38,9 @@ typedef struct
 
 typedef struct
 {
-  const char *jid;      /* full JID to bind; its domain is what the certificate must be for */
+  const char *jid; /* full JID to bind; its domain is what the certificate must be for */
   const Secret *password;
-  const char *address;  /* numeric */
+  const char *address; /* numeric */
   guint16 port;
   gboolean is_direct_tls;
   const char *pin;      /* trust this certificate (hex) if it cannot be verified; NULL: none */
@@ -105,8 +105,8 @@ void connection_abort (Connection *connection);
 
 /* Queues XML text, one whole stanza. Dropped if no stream is up. */
 void connection_send (Connection *connection, const char *xml);
-/* As connection_send() for an IQ with @id: its answer is read by @read (NULL: any result is fine) and comes as
- * `reply`. */
+/* As connection_send() for an IQ with @id: its answer is read by @read (NULL: any result is fine) and comes
+ * as `reply`. */
 void connection_send_iq (Connection *connection, const char *id, const char *xml, ElementReader read,
                          GDestroyNotify free_value);
 /* The answer to @id is not waited for any more. */

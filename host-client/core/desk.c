@@ -147,16 +147,17 @@ desk_need_plugin (Desk *desk, const char *id, gboolean may_be_absent, GError **e
   new_plugin->desk = desk;
   new_plugin->id = g_strdup (id);
   if (desk_need_host (desk, &failure) != NULL)
-    new_plugin->plugin = plugin_new (desk->host, id, session_peek_account (desk->options.session), &plugin_events,
-                                     new_plugin, &failure);
+    new_plugin->plugin = plugin_new (desk->host, id, session_peek_account (desk->options.session),
+                                     &plugin_events, new_plugin, &failure);
   if (new_plugin->plugin == NULL && !may_be_absent)
     {
       g_propagate_error (error, g_steal_pointer (&failure));
       desk_plugin_free (new_plugin);
       return NULL;
     }
-  new_plugin->dialogue = dialogue_new (desk->options.market, desk->options.session, desk->options.db, id,
-                                       new_plugin->plugin != NULL ? &with_plugin : &without_plugin, new_plugin);
+  new_plugin->dialogue
+      = dialogue_new (desk->options.market, desk->options.session, desk->options.db, id,
+                      new_plugin->plugin != NULL ? &with_plugin : &without_plugin, new_plugin);
   g_hash_table_replace (desk->plugins, new_plugin->id, new_plugin);
   return new_plugin;
 }
@@ -220,7 +221,8 @@ desk_plugin_peek_name (const DeskPlugin *plugin)
 {
   if (plugin->plugin != NULL)
     return plugin_peek_info (plugin->plugin)->name;
-  const SerialEntry *entry = serial_book_find (market_peek_serials (plugin->desk->options.market), plugin->id);
+  const SerialEntry *entry
+      = serial_book_find (market_peek_serials (plugin->desk->options.market), plugin->id);
   return entry != NULL && entry->name != NULL ? entry->name : plugin->id;
 }
 

@@ -37,8 +37,8 @@ void desk_set_events (Desk *desk, const DeskEvents *events, gpointer data);
 /* The host of plugins, its supervisor started at the first call; NULL with a PLUGIN_ERROR. Lent. */
 PluginHost *desk_need_host (Desk *desk, GError **error);
 
-/* The plugin @id on the desk, put there if need be. One that is not installed can be bought but not used: NULL
- * with PLUGIN_ERROR_NOT_INSTALLED unless @may_be_absent. Lent. */
+/* The plugin @id on the desk, put there if need be. One that is not installed can be bought but not used:
+ * NULL with PLUGIN_ERROR_NOT_INSTALLED unless @may_be_absent. Lent. */
 DeskPlugin *desk_need_plugin (Desk *desk, const char *id, gboolean may_be_absent, GError **error);
 /* The installed plugin that has the command @name; NULL: none has. Lent. */
 DeskPlugin *desk_find_command (Desk *desk, const char *name);

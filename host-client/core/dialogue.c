@@ -56,8 +56,8 @@ need_request (Dialogue *dialogue)
   g_autofree char *request = id_new_uuid7 (clock);
   g_autoptr (GError) error = NULL;
   if (!db_run (dialogue->db, &error,
-               "INSERT INTO purchases (plugin, request, created_us) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", "ssi",
-               dialogue->plugin, request, clock_get_wall_us (clock)))
+               "INSERT INTO purchases (plugin, request, created_us) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+               "ssi", dialogue->plugin, request, clock_get_wall_us (clock)))
     {
       log_error ("dialogue", "cannot note the purchase: %s", error->message);
       return FALSE;
@@ -168,7 +168,8 @@ on_rejected (MarketRejectOutcome outcome, const Reply *reply, gpointer data)
   if (!begin_reply (dialogue))
     return;
   if (outcome == MARKET_REJECT_FAILED)
-    set_text (dialogue, reply->kind == REPLY_ERROR ? reply->error->condition : "the market cannot be asked now");
+    set_text (dialogue,
+              reply->kind == REPLY_ERROR ? reply->error->condition : "the market cannot be asked now");
   step (dialogue, events[outcome]);
   if (outcome == MARKET_REJECT_REPLACED)
     dialogue->has_reported = TRUE;
@@ -258,7 +259,8 @@ on_ordered (const OrderView *order, const Reply *reply, gpointer data)
       return;
     }
   if (reply->kind == REPLY_ERROR
-      && (g_strcmp0 (error->application, "out-of-stock") == 0 || strcmp (error->condition, "service-unavailable") == 0))
+      && (g_strcmp0 (error->application, "out-of-stock") == 0
+          || strcmp (error->condition, "service-unavailable") == 0))
     {
       set_text (dialogue, error->application != NULL ? error->application : error->condition);
       step (dialogue, PURCHASE_EVENT_ORDER_REFUSED);
@@ -339,8 +341,8 @@ fetch (Dialogue *dialogue)
 static void
 step (Dialogue *dialogue, PurchaseEvent event)
 {
-  PurchaseFacts facts = { dialogue->request != NULL, dialogue->has_said_no, dialogue->has_said_yes,
-                          dialogue->has_reported };
+  PurchaseFacts facts
+      = { dialogue->request != NULL, dialogue->has_said_no, dialogue->has_said_yes, dialogue->has_reported };
   PurchaseState before = dialogue->state;
   guint effects;
   if (!purchase_step (&dialogue->state, event, &facts, &effects))
@@ -359,7 +361,8 @@ step (Dialogue *dialogue, PurchaseEvent event)
   DialogueView view;
   dialogue_get_view (dialogue, &view);
   /* The first push of an order repeats what its answer said. */
-  gboolean is_repeated = before == dialogue->state && event == PURCHASE_EVENT_ORDER_OPEN && !dialogue->has_news;
+  gboolean is_repeated
+      = before == dialogue->state && event == PURCHASE_EVENT_ORDER_OPEN && !dialogue->has_news;
   if ((effects & PURCHASE_DO_SHOW) && !is_repeated && dialogue->events.show != NULL)
     dialogue->events.show (dialogue, &view, dialogue->data);
   if ((effects & PURCHASE_DO_ASK) && dialogue->events.ask != NULL)
@@ -412,7 +415,8 @@ on_market_order (const OrderView *order, gpointer data)
 }
 
 Dialogue *
-dialogue_new (Market *market, Session *session, Db *db, const char *plugin, const DialogueEvents *events, gpointer data)
+dialogue_new (Market *market, Session *session, Db *db, const char *plugin, const DialogueEvents *events,
+              gpointer data)
 {
   static const MarketEvents market_events
       = { .state = on_market_state, .serial = on_market_serial, .order = on_market_order };
@@ -509,8 +513,8 @@ dialogue_note_report (Dialogue *dialogue, const PluginReport *report)
       return;
     case PLUGIN_STATE_NEEDS_SERIAL:
       set_text (dialogue, report->reason);
-      dialogue->reason = entry != NULL && entry->state == SERIAL_EXPIRED ? DIALOGUE_EXPIRED
-                                                                         : DIALOGUE_NEEDS_REGISTRATION;
+      dialogue->reason
+          = entry != NULL && entry->state == SERIAL_EXPIRED ? DIALOGUE_EXPIRED : DIALOGUE_NEEDS_REGISTRATION;
       step (dialogue, PURCHASE_EVENT_NEEDS_SERIAL);
       return;
     case PLUGIN_STATE_BAD_SERIAL:

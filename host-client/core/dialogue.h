@@ -1,8 +1,10 @@
-/* One plugin's way from "I want to use it" to a serial that it accepts (systems.md system 1), for one account.
- * Does what the table in purchase.h says: starts the plugin, tells the market, orders, waits. A purchase that
- * was under way when the client was closed goes on where it stood: the order's request id is on disk.
+/* One plugin's way from "I want to use it" to a serial that it accepts (systems.md system 1), for one
+ * account. Does what the table in purchase.h says: starts the plugin, tells the market, orders, waits. A
+ * purchase that was under way when the client was closed goes on where it stood: the order's request id is on
+ * disk.
  *
- * The plugin itself is behind DialogueEvents.start; what it says comes back through dialogue_note_report(). */
+ * The plugin itself is behind DialogueEvents.start; what it says comes back through dialogue_note_report().
+ */
 #pragma once
 
 #include "host-client/core/market.h"
@@ -33,8 +35,8 @@ typedef struct
 /* Callbacks may call any function of this file but dialogue_free(). */
 typedef struct
 {
-  /* Start the plugin with @licence; then tell what it says by dialogue_note_report(). NULL: there is no plugin
-   * here to judge the serial, and having it is enough. */
+  /* Start the plugin with @licence; then tell what it says by dialogue_note_report(). NULL: there is no
+   * plugin here to judge the serial, and having it is enough. */
   void (*start) (Dialogue *dialogue, const PluginLicence *licence, gpointer data);
   /* Ask the user: dialogue_answer(). */
   void (*ask) (Dialogue *dialogue, const DialogueView *view, gpointer data);
@@ -45,15 +47,16 @@ typedef struct
 } DialogueEvents;
 
 /* Market, session and database outlive it. */
-Dialogue *dialogue_new (Market *market, Session *session, Db *db, const char *plugin, const DialogueEvents *events,
-                        gpointer data);
+Dialogue *dialogue_new (Market *market, Session *session, Db *db, const char *plugin,
+                        const DialogueEvents *events, gpointer data);
 void dialogue_free (Dialogue *dialogue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Dialogue, dialogue_free)
 
 const char *dialogue_peek_plugin (const Dialogue *dialogue);
 void dialogue_get_view (const Dialogue *dialogue, DialogueView *view);
 
-/* The user wants to use the plugin; wants to buy it; answers; changes their mind while the order is unpaid. */
+/* The user wants to use the plugin; wants to buy it; answers; changes their mind while the order is unpaid.
+ */
 void dialogue_use (Dialogue *dialogue);
 void dialogue_buy (Dialogue *dialogue);
 void dialogue_answer (Dialogue *dialogue, gboolean is_yes);

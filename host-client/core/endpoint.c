@@ -55,7 +55,7 @@ endpoint_parse (const char *text, gboolean is_direct_tls)
   if (host[0] == '\0' || strpbrk (host, " /@") != NULL
       || (strchr (host, ':') != NULL && !g_hostname_is_ip_address (host)))
     return NULL;
-  return endpoint_new (host, (guint16) port, is_direct_tls);
+  return endpoint_new (host, (guint16)port, is_direct_tls);
 }
 
 typedef struct
@@ -118,7 +118,7 @@ look_up (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   Question *question = data;
   g_autoptr (GResolver) resolver = g_resolver_get_default ();
-  g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func ((GDestroyNotify) endpoint_free);
+  g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func ((GDestroyNotify)endpoint_free);
   g_autoptr (GError) error = NULL;
 
   gboolean is_offered = TRUE;
@@ -138,7 +138,7 @@ look_up (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
     }
 
   if (found->len > 0)
-    g_task_return_pointer (task, g_steal_pointer (&found), (GDestroyNotify) g_ptr_array_unref);
+    g_task_return_pointer (task, g_steal_pointer (&found), (GDestroyNotify)g_ptr_array_unref);
   else if (error != NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else

@@ -4,7 +4,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-G_DEFINE_QUARK (folder-error, folder_error)
+G_DEFINE_QUARK (folder - error, folder_error)
 
 struct Folder
 {
@@ -43,8 +43,8 @@ make_folder (const char *path, GError **error)
 Folder *
 folder_open (const char *path, GError **error)
 {
-  g_autofree char *full
-      = path != NULL ? g_canonicalize_filename (path, NULL) : g_build_filename (g_get_user_config_dir (), "stoa", NULL);
+  g_autofree char *full = path != NULL ? g_canonicalize_filename (path, NULL)
+                                       : g_build_filename (g_get_user_config_dir (), "stoa", NULL);
   if (!make_folder (full, error))
     return NULL;
   Folder *folder = g_new0 (Folder, 1);
@@ -111,7 +111,7 @@ folder_set_pin (Folder *folder, const char *domain, const char *fingerprint, GEr
   g_key_file_set_string (pins, domain, "sha256", fingerprint);
   gsize length;
   g_autofree char *text = g_key_file_to_data (pins, &length, NULL);
-  if (!g_file_set_contents_full (path, text, (gssize) length, G_FILE_SET_CONTENTS_CONSISTENT, 0600, error))
+  if (!g_file_set_contents_full (path, text, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT, 0600, error))
     {
       g_prefix_error (error, "cannot write the pin: ");
       return FALSE;
@@ -127,7 +127,7 @@ folder_get_uid_base (const Folder *folder, guint32 *uid_base, GError **error)
   g_autoptr (GError) failure = NULL;
   *uid_base = 0;
   if (g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, &failure))
-    *uid_base = (guint32) g_key_file_get_uint64 (file, "plugins", "uid_base", &failure);
+    *uid_base = (guint32)g_key_file_get_uint64 (file, "plugins", "uid_base", &failure);
   if (failure == NULL || g_error_matches (failure, G_FILE_ERROR, G_FILE_ERROR_NOENT)
       || g_error_matches (failure, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_GROUP_NOT_FOUND)
       || g_error_matches (failure, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND))

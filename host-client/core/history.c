@@ -6,7 +6,7 @@ history_add (Db *db, const HistoryEntry *entry, HistoryOutcome *outcome, gint64 
   if (!db_run (db, error,
                "INSERT INTO messages (peer, direction, origin, body, stamp_us, stored_us)"
                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-               "sissii", entry->peer, (gint64) entry->direction, entry->origin, entry->body, entry->stamp_us,
+               "sissii", entry->peer, (gint64)entry->direction, entry->origin, entry->body, entry->stamp_us,
                entry->now_us))
     return FALSE;
   *outcome = db_get_changes (db) > 0 ? HISTORY_STORED : HISTORY_KNOWN;
@@ -15,7 +15,7 @@ history_add (Db *db, const HistoryEntry *entry, HistoryOutcome *outcome, gint64 
 
   g_autoptr (DbQuery) query
       = db_query (db, "SELECT stored_us FROM messages WHERE peer = ? AND direction = ? AND origin = ?", "sis",
-                  entry->peer, (gint64) entry->direction, entry->origin);
+                  entry->peer, (gint64)entry->direction, entry->origin);
   g_autoptr (GError) failure = NULL;
   *known_us = db_next (query, &failure) ? db_get_int (query, 0) : 0;
   if (failure == NULL)
@@ -40,13 +40,13 @@ history_read_last (Db *db, const char *peer, guint limit, GError **error)
   g_autoptr (DbQuery) query = db_query (db,
                                         "SELECT peer, direction, body, stamp_us FROM messages"
                                         " WHERE peer = ? OR ? IS NULL ORDER BY id DESC LIMIT ?",
-                                        "ssi", peer, peer, (gint64) limit);
+                                        "ssi", peer, peer, (gint64)limit);
   g_autoptr (GError) failure = NULL;
   while (db_next (query, &failure))
     {
       HistoryLine *line = g_new0 (HistoryLine, 1);
       line->peer = db_dup_text (query, 0);
-      line->direction = (HistoryDirection) db_get_int (query, 1);
+      line->direction = (HistoryDirection)db_get_int (query, 1);
       line->body = db_dup_text (query, 2);
       line->stamp_us = db_get_int (query, 3);
       g_ptr_array_insert (lines, 0, line);
@@ -63,5 +63,5 @@ gboolean
 history_trim (Db *db, GError **error)
 {
   return db_run (db, error, "DELETE FROM messages WHERE id <= (SELECT MAX(id) FROM messages) - ?", "i",
-                 (gint64) HISTORY_MAX);
+                 (gint64)HISTORY_MAX);
 }

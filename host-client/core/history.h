@@ -37,7 +37,8 @@ typedef struct
 } HistoryEntry;
 
 /* @known_us is set for KNOWN: when it was stored. FALSE with a DB_ERROR. */
-gboolean history_add (Db *db, const HistoryEntry *entry, HistoryOutcome *outcome, gint64 *known_us, GError **error);
+gboolean history_add (Db *db, const HistoryEntry *entry, HistoryOutcome *outcome, gint64 *known_us,
+                      GError **error);
 /* The newest @limit lines with @peer (NULL: with anyone), oldest first: an array of HistoryLine. */
 GPtrArray *history_read_last (Db *db, const char *peer, guint limit, GError **error);
 /* Drops what is beyond HISTORY_MAX. */

@@ -31,19 +31,19 @@ jid_prepare (const char *text)
   if (text == NULL || !g_utf8_validate (text, -1, NULL))
     return NULL;
   const char *slash = strchr (text, '/');
-  gsize bare_length = slash != NULL ? (gsize) (slash - text) : strlen (text);
+  gsize bare_length = slash != NULL ? (gsize)(slash - text) : strlen (text);
   const char *at = memchr (text, '@', bare_length);
-  gsize local_length = at != NULL ? (gsize) (at - text) : 0;
+  gsize local_length = at != NULL ? (gsize)(at - text) : 0;
   const char *domain_text = at != NULL ? at + 1 : text;
 
-  g_autofree char *domain = prepare_domain (domain_text, bare_length - (gsize) (domain_text - text));
+  g_autofree char *domain = prepare_domain (domain_text, bare_length - (gsize)(domain_text - text));
   g_autofree char *local = at != NULL ? prepare_part (text, local_length, stringprep_xmpp_nodeprep) : NULL;
   g_autofree char *resource
       = slash != NULL ? prepare_part (slash + 1, strlen (slash + 1), stringprep_xmpp_resourceprep) : NULL;
   if (domain == NULL || (at != NULL && local == NULL) || (slash != NULL && resource == NULL))
     return NULL;
-  return g_strconcat (local != NULL ? local : "", local != NULL ? "@" : "", domain, resource != NULL ? "/" : "",
-                      resource, NULL);
+  return g_strconcat (local != NULL ? local : "", local != NULL ? "@" : "", domain,
+                      resource != NULL ? "/" : "", resource, NULL);
 }
 
 char *

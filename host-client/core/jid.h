@@ -5,8 +5,8 @@
 
 #define JID_PART_MAX 1023 /* bytes */
 
-/* The bare JID that @text (what a person typed, bare or full) means: prepared, without a resource. NULL if it is
- * not a JID. A domain alone is a JID too. */
+/* The bare JID that @text (what a person typed, bare or full) means: prepared, without a resource. NULL if it
+ * is not a JID. A domain alone is a JID too. */
 char *jid_prepare_bare (const char *text);
 /* The same, with the resource if it has one. */
 char *jid_prepare (const char *text);

@@ -14,7 +14,7 @@ struct Mailbox
 static gboolean
 mailbox_dispatch (GSource *source, GSourceFunc callback, gpointer data)
 {
-  Mailbox *mailbox = (Mailbox *) source;
+  Mailbox *mailbox = (Mailbox *)source;
   /* Not ready before the queue is looked at: a post in between makes it ready again. */
   g_source_set_ready_time (source, -1);
   for (int i = 0; i < ITEMS_A_TURN; i++)
@@ -33,7 +33,7 @@ static GSourceFuncs mailbox_funcs = { .dispatch = mailbox_dispatch };
 Mailbox *
 mailbox_new (GMainContext *context, MailboxFunc receive, gpointer data, GDestroyNotify free_item)
 {
-  Mailbox *mailbox = (Mailbox *) g_source_new (&mailbox_funcs, sizeof (Mailbox));
+  Mailbox *mailbox = (Mailbox *)g_source_new (&mailbox_funcs, sizeof (Mailbox));
   mailbox->items = g_async_queue_new_full (free_item);
   mailbox->receive = receive;
   mailbox->data = data;
@@ -61,5 +61,5 @@ mailbox_post (Mailbox *mailbox, gpointer take_item)
 guint
 mailbox_get_length (Mailbox *mailbox)
 {
-  return (guint) MAX (g_async_queue_length (mailbox->items), 0);
+  return (guint)MAX (g_async_queue_length (mailbox->items), 0);
 }

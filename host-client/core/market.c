@@ -81,9 +81,11 @@ read_items (xmpp_stanza_t *element)
   if (element == NULL || !stanza_is (element, NS_DISCO_ITEMS, "query"))
     return NULL;
   GHashTable *jids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  for (xmpp_stanza_t *child = xmpp_stanza_get_children (element); child != NULL; child = xmpp_stanza_get_next (child))
+  for (xmpp_stanza_t *child = xmpp_stanza_get_children (element); child != NULL;
+       child = xmpp_stanza_get_next (child))
     {
-      const char *jid = stanza_is (child, NS_DISCO_ITEMS, "item") ? xmpp_stanza_get_attribute (child, "jid") : NULL;
+      const char *jid
+          = stanza_is (child, NS_DISCO_ITEMS, "item") ? xmpp_stanza_get_attribute (child, "jid") : NULL;
       if (jid != NULL && strlen (jid) <= 3071 && g_hash_table_size (jids) < ITEMS_MAX)
         g_hash_table_add (jids, g_strdup (jid));
     }
@@ -181,7 +183,7 @@ ask_serials (Market *market, const char *ver, ReplyFunc callback, gpointer data)
   g_autoptr (GString) xml = g_string_new (NULL);
   serials_write (question, xml);
   session_request (market->session, "get", market->address, xml->str, market_read_serials,
-                   (GDestroyNotify) serials_free, on_serials, refresh);
+                   (GDestroyNotify)serials_free, on_serials, refresh);
 }
 
 static gboolean
@@ -243,8 +245,8 @@ on_online (gpointer data)
 {
   Market *market = data;
   session_request (market->session, "get", session_peek_domain (market->session),
-                   "<query xmlns='" NS_DISCO_ITEMS "'/>", read_items, (GDestroyNotify) g_hash_table_unref, on_items,
-                   market);
+                   "<query xmlns='" NS_DISCO_ITEMS "'/>", read_items, (GDestroyNotify)g_hash_table_unref,
+                   on_items, market);
 }
 
 static void
@@ -328,34 +330,35 @@ on_order (Reply *reply, gpointer data)
 }
 
 static void
-ask_order (Market *market, const char *type, const OrderRequest *request, MarketOrderFunc callback, gpointer data)
+ask_order (Market *market, const char *type, const OrderRequest *request, MarketOrderFunc callback,
+           gpointer data)
 {
   OrderQuestion *question = g_new (OrderQuestion, 1);
   *question = (OrderQuestion){ callback, data };
   g_autoptr (GString) xml = g_string_new (NULL);
   order_request_write (request, xml);
   session_request (market->session, type, market->address, xml->str, market_read_order,
-                   (GDestroyNotify) order_view_free, on_order, question);
+                   (GDestroyNotify)order_view_free, on_order, question);
 }
 
 void
 market_buy (Market *market, const char *plugin, const char *request, MarketOrderFunc callback, gpointer data)
 {
-  OrderRequest order = { ORDER_REQUEST_BUY, .plugin = (char *) plugin, .request = (char *) request };
+  OrderRequest order = { ORDER_REQUEST_BUY, .plugin = (char *)plugin, .request = (char *)request };
   ask_order (market, "set", &order, callback, data);
 }
 
 void
 market_decline (Market *market, const char *id, MarketOrderFunc callback, gpointer data)
 {
-  OrderRequest order = { ORDER_REQUEST_DECLINE, .id = (char *) id };
+  OrderRequest order = { ORDER_REQUEST_DECLINE, .id = (char *)id };
   ask_order (market, "set", &order, callback, data);
 }
 
 void
 market_get_order (Market *market, const char *id, MarketOrderFunc callback, gpointer data)
 {
-  OrderRequest order = { ORDER_REQUEST_GET, .id = (char *) id };
+  OrderRequest order = { ORDER_REQUEST_GET, .id = (char *)id };
   ask_order (market, "get", &order, callback, data);
 }
 
@@ -375,8 +378,8 @@ market_catalog (Market *market, const char *query, const char *after, ReplyFunc 
   question->query = g_strdup (query);
   set_page (&question->paging, after);
   catalog_write_request (question, xml);
-  session_request (market->session, "get", market->address, xml->str, read_catalog, (GDestroyNotify) catalog_free,
-                   callback, data);
+  session_request (market->session, "get", market->address, xml->str, read_catalog,
+                   (GDestroyNotify)catalog_free, callback, data);
 }
 
 void
@@ -386,8 +389,8 @@ market_list_orders (Market *market, const char *after, ReplyFunc callback, gpoin
   g_autoptr (GString) xml = g_string_new (NULL);
   set_page (&question->paging, after);
   orders_write_request (question, xml);
-  session_request (market->session, "get", market->address, xml->str, read_orders, (GDestroyNotify) orders_free,
-                   callback, data);
+  session_request (market->session, "get", market->address, xml->str, read_orders,
+                   (GDestroyNotify)orders_free, callback, data);
 }
 
 /* ---- refused serials ---- */
@@ -431,9 +434,9 @@ market_reject (Market *market, const char *plugin, SerialRejectedReason reason, 
 {
   RejectQuestion *question = g_new (RejectQuestion, 1);
   *question = (RejectQuestion){ market, callback, data };
-  SerialRejected rejected = { .plugin = (char *) plugin, .reason = reason, .epoch = epoch };
+  SerialRejected rejected = { .plugin = (char *)plugin, .reason = reason, .epoch = epoch };
   g_autoptr (GString) xml = g_string_new (NULL);
   serial_rejected_write (&rejected, xml);
-  session_request (market->session, "set", market->address, xml->str, read_rejection, rejection_free, on_rejection,
-                   question);
+  session_request (market->session, "set", market->address, xml->str, read_rejection, rejection_free,
+                   on_rejection, question);
 }

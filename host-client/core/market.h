@@ -1,5 +1,5 @@
-/* The market as this account sees it (protocol.md sections 1 to 3): found by service discovery, its pushes, and
- * the questions a user asks of it. */
+/* The market as this account sees it (protocol.md sections 1 to 3): found by service discovery, its pushes,
+ * and the questions a user asks of it. */
 #pragma once
 
 #include "common/protocol/market.h"
@@ -37,7 +37,8 @@ const SerialBook *market_peek_serials (const Market *market);
 
 /* @order is NULL unless the market told of one; an error may come with the order as it is. */
 typedef void (*MarketOrderFunc) (const OrderView *order, const Reply *reply, gpointer data);
-void market_buy (Market *market, const char *plugin, const char *request, MarketOrderFunc callback, gpointer data);
+void market_buy (Market *market, const char *plugin, const char *request, MarketOrderFunc callback,
+                 gpointer data);
 void market_decline (Market *market, const char *order, MarketOrderFunc callback, gpointer data);
 void market_get_order (Market *market, const char *order, MarketOrderFunc callback, gpointer data);
 
@@ -59,7 +60,8 @@ typedef void (*MarketRejectFunc) (MarketRejectOutcome outcome, const Reply *repl
 void market_reject (Market *market, const char *plugin, SerialRejectedReason reason, gint64 epoch,
                     MarketRejectFunc callback, gpointer data);
 
-/* Asks for the serials again, whatever version is held. @callback: the book is current, or reply says why not. */
+/* Asks for the serials again, whatever version is held. @callback: the book is current, or reply says why
+ * not. */
 void market_refresh (Market *market, ReplyFunc callback, gpointer data);
 
 /* Rows of pushes for connection_new()'s table. */

@@ -66,7 +66,7 @@ outbox_add (Outbox *outbox, const char *peer, const char *body, gint64 *seq, GEr
       outbox->db,
       "INSERT INTO outbox (id, owner, peer, body, created_us)"
       " SELECT ?, ?, ?, ?, ? WHERE (SELECT COUNT(*) FROM outbox) < ? RETURNING seq",
-      "ssssii", id, outbox->owner, peer, body, clock_get_wall_us (outbox->clock), (gint64) OUTBOX_MAX);
+      "ssssii", id, outbox->owner, peer, body, clock_get_wall_us (outbox->clock), (gint64)OUTBOX_MAX);
   g_autoptr (GError) failure = NULL;
   if (!db_next (query, &failure))
     {
@@ -96,10 +96,10 @@ GPtrArray *
 outbox_list (Outbox *outbox, gint64 after_seq, GError **error)
 {
   g_autoptr (GPtrArray) items = g_ptr_array_new_with_free_func (item_free);
-  g_autoptr (DbQuery) query
-      = db_query (outbox->db,
-                  "SELECT seq, id, peer, body, created_us FROM outbox WHERE owner = ? AND seq > ? ORDER BY seq",
-                  "si", outbox->owner, after_seq);
+  g_autoptr (DbQuery) query = db_query (
+      outbox->db,
+      "SELECT seq, id, peer, body, created_us FROM outbox WHERE owner = ? AND seq > ? ORDER BY seq", "si",
+      outbox->owner, after_seq);
   g_autoptr (GError) failure = NULL;
   while (db_next (query, &failure))
     {

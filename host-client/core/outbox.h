@@ -1,8 +1,9 @@
-/* Messages the user has sent and the server has not yet been seen to take. They are on disk, so that neither a
- * lost connection nor a killed client loses them; each goes out again under its old id until it is confirmed.
+/* Messages the user has sent and the server has not yet been seen to take. They are on disk, so that neither
+ * a lost connection nor a killed client loses them; each goes out again under its old id until it is
+ * confirmed.
  *
- * Several clients may run on one account: a message belongs to the process that wrote it (its owner) until that
- * process has ended, which a lock on a file tells, and may then be adopted by another. */
+ * Several clients may run on one account: a message belongs to the process that wrote it (its owner) until
+ * that process has ended, which a lock on a file tells, and may then be adopted by another. */
 #pragma once
 
 #include "common/base/clock.h"

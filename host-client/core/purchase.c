@@ -22,25 +22,28 @@ typedef struct
 #define E(name) PURCHASE_EVENT_##name
 #define D(name) PURCHASE_DO_##name
 
-/* Rows a plugin's verdict shares, whether it comes at the start or in the middle of its work. A serial that the
- * plugin refuses though the market says it is good is the vendor's fault: the market is told and gives another
- * one, once; what follows a second refusal is the market's to say too, so it is told again. */
-#define VERDICTS(state)                                                                                               \
-  { state, E (NEEDS_SERIAL), IF_OPEN, S (RESUMING), D (ORDER) | D (SHOW) },                                           \
-  { state, E (NEEDS_SERIAL), IF_SAID_NO, S (OFF), D (END) },                                                          \
-  { state, E (NEEDS_SERIAL), ALWAYS, S (ASKING), D (ASK) },                                                           \
-  { state, E (BAD), ALWAYS, S (REPORTING), D (REPORT) },                                                              \
-  { state, E (EXPIRED), ALWAYS, S (REPORTING), D (REPORT) },                                                          \
-  { state, E (FAILED), ALWAYS, S (OFF), D (END) },                                                                    \
-  { state, E (STOPPED), ALWAYS, S (IDLE), 0 }
+/* Rows a plugin's verdict shares, whether it comes at the start or in the middle of its work. A serial that
+ * the plugin refuses though the market says it is good is the vendor's fault: the market is told and gives
+ * another one, once; what follows a second refusal is the market's to say too, so it is told again. */
+#define VERDICTS(state)                                                                                      \
+  { state, E (NEEDS_SERIAL), IF_OPEN, S (RESUMING), D (ORDER) | D (SHOW) },                                  \
+      { state, E (NEEDS_SERIAL), IF_SAID_NO, S (OFF), D (END) },                                             \
+      { state, E (NEEDS_SERIAL), ALWAYS, S (ASKING), D (ASK) },                                              \
+      { state, E (BAD), ALWAYS, S (REPORTING), D (REPORT) },                                                 \
+      { state, E (EXPIRED), ALWAYS, S (REPORTING), D (REPORT) },                                             \
+      { state, E (FAILED), ALWAYS, S (OFF), D (END) },                                                       \
+  {                                                                                                          \
+    state, E (STOPPED), ALWAYS, S (IDLE), 0                                                                  \
+  }
 
-#define ORDER_ENDS(state)                                                                                             \
-  { state, E (ORDER_ENDED), ALWAYS, S (OFF), D (FORGET) | D (END) },                                                  \
-  { state, E (ORDER_REFUSED), ALWAYS, S (OFF), D (FORGET) | D (END) },                                                \
-  { state, E (SERIAL), ALWAYS, S (CHECKING), D (FORGET) | D (START) },                                                \
-  { state, E (ONLINE), ALWAYS, state, D (ORDER) },                                                                    \
-  { state, E (USE), ALWAYS, state, D (SHOW) },                                                                        \
-  { state, E (BUY), ALWAYS, state, D (SHOW) }
+#define ORDER_ENDS(state)                                                                                    \
+  { state, E (ORDER_ENDED), ALWAYS, S (OFF), D (FORGET) | D (END) },                                         \
+      { state, E (ORDER_REFUSED), ALWAYS, S (OFF), D (FORGET) | D (END) },                                   \
+      { state, E (SERIAL), ALWAYS, S (CHECKING), D (FORGET) | D (START) },                                   \
+      { state, E (ONLINE), ALWAYS, state, D (ORDER) }, { state, E (USE), ALWAYS, state, D (SHOW) },          \
+  {                                                                                                          \
+    state, E (BUY), ALWAYS, state, D (SHOW)                                                                  \
+  }
 
 /* The first row that fits counts. */
 static const Row rows[] = {

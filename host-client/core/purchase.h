@@ -1,5 +1,5 @@
-/* The dialogue of a user, a plugin and the market about one plugin's serial, as a table: what state follows an
- * event, and what is to be done. Pure; dialogue.c does what it says. */
+/* The dialogue of a user, a plugin and the market about one plugin's serial, as a table: what state follows
+ * an event, and what is to be done. Pure; dialogue.c does what it says. */
 #pragma once
 
 #include <glib.h>
@@ -75,4 +75,5 @@ typedef struct
 
 /* The state after @event and what to do, PurchaseEffects or-ed. FALSE if the table has no such row: then
  * nothing changes. */
-gboolean purchase_step (PurchaseState *state, PurchaseEvent event, const PurchaseFacts *facts, guint *effects);
+gboolean purchase_step (PurchaseState *state, PurchaseEvent event, const PurchaseFacts *facts,
+                        guint *effects);

@@ -62,7 +62,8 @@ request_table_add (RequestTable *table, const char *to, guint timeout_s, ReplyFu
   return request->id;
 }
 
-/* RFC 6120 §8.1.2.1: what the account itself is asked may be answered without a `from`, or from the bare JID. */
+/* RFC 6120 §8.1.2.1: what the account itself is asked may be answered without a `from`, or from the bare JID.
+ */
 static gboolean
 is_from (const Request *request, const char *from, const char *account)
 {
@@ -81,7 +82,8 @@ take_and_answer (RequestTable *table, Request *request, Reply *reply)
 }
 
 gboolean
-request_table_answer (RequestTable *table, const char *id, const char *from, const char *account, Reply *reply)
+request_table_answer (RequestTable *table, const char *id, const char *from, const char *account,
+                      Reply *reply)
 {
   Request *request = g_hash_table_lookup (table->open, id);
   if (request == NULL || !is_from (request, from, account))
@@ -98,7 +100,7 @@ find_first_due (RequestTable *table)
   Request *first = NULL;
   g_hash_table_iter_init (&iter, table->open);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (first == NULL || ((Request *) value)->due_us < first->due_us)
+    if (first == NULL || ((Request *)value)->due_us < first->due_us)
       first = value;
   return first;
 }

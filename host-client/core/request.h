@@ -37,12 +37,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RequestTable, request_table_free)
  * answered), NULL if too many are open. */
 const char *request_table_add (RequestTable *table, const char *to, guint timeout_s, ReplyFunc callback,
                                gpointer data);
-/* Hands @reply to whom it belongs. FALSE if @id is not open, or was not asked of @from (NULL: the server in our
- * account's name; @account is our bare JID): then nothing happened. */
+/* Hands @reply to whom it belongs. FALSE if @id is not open, or was not asked of @from (NULL: the server in
+ * our account's name; @account is our bare JID): then nothing happened. */
 gboolean request_table_answer (RequestTable *table, const char *id, const char *from, const char *account,
                                Reply *reply);
 /* Answers what is overdue with TIMEOUT; @forget (nullable) gets each id first. Returns the microseconds until
  * the next one is due, -1 if none is open. */
-gint64 request_table_expire (RequestTable *table, void (*forget) (const char *id, gpointer data), gpointer data);
+gint64 request_table_expire (RequestTable *table, void (*forget) (const char *id, gpointer data),
+                             gpointer data);
 /* Answers all with LOST. */
 void request_table_fail_all (RequestTable *table);

@@ -11,7 +11,7 @@
 #define ITEMS_MAX     10000
 #define RESOURCES_MAX 16
 #define ASKING_MAX    100
-#define LABEL_MAX      1024
+#define LABEL_MAX     1024
 
 typedef struct
 {
@@ -52,7 +52,7 @@ item_new (const char *jid, const char *name, const char *subscription, gboolean 
   item->subscription = g_strdup (subscription != NULL ? subscription : "none");
   item->is_asked = is_asked;
   item->groups = take_groups;
-  item->resources = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) presence_free);
+  item->resources = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)presence_free);
   return item;
 }
 
@@ -73,7 +73,8 @@ read_item (xmpp_stanza_t *element)
     return NULL;
 
   g_autoptr (GStrvBuilder) groups = g_strv_builder_new ();
-  for (xmpp_stanza_t *child = xmpp_stanza_get_children (element); child != NULL; child = xmpp_stanza_get_next (child))
+  for (xmpp_stanza_t *child = xmpp_stanza_get_children (element); child != NULL;
+       child = xmpp_stanza_get_next (child))
     if (stanza_is (child, NS_ROSTER, "group"))
       {
         g_autofree char *text = tree_dup_text (&reader, child, LABEL_MAX);
@@ -98,7 +99,8 @@ roster_update_read (xmpp_stanza_t *element)
     }
   const char *ver = xmpp_stanza_get_attribute (element, "ver");
   update->ver = g_strdup (ver != NULL ? ver : "");
-  for (xmpp_stanza_t *child = xmpp_stanza_get_children (element); child != NULL; child = xmpp_stanza_get_next (child))
+  for (xmpp_stanza_t *child = xmpp_stanza_get_children (element); child != NULL;
+       child = xmpp_stanza_get_next (child))
     {
       RosterItem *item = stanza_is (child, NS_ROSTER, "item") ? read_item (child) : NULL;
       if (item != NULL && update->items->len < ITEMS_MAX)
@@ -126,11 +128,12 @@ static gboolean
 store_item (Roster *roster, const RosterItem *item, GError **error)
 {
   g_autofree char *groups = g_strjoinv ("\n", item->groups);
-  return db_run (roster->db, error,
-                 "INSERT INTO roster (jid, name, subscription, is_asked, groups) VALUES (?, ?, ?, ?, ?)"
-                 " ON CONFLICT (jid) DO UPDATE SET name = excluded.name, subscription = excluded.subscription,"
-                 " is_asked = excluded.is_asked, groups = excluded.groups",
-                 "sssis", item->jid, item->name, item->subscription, (gint64) item->is_asked, groups);
+  return db_run (
+      roster->db, error,
+      "INSERT INTO roster (jid, name, subscription, is_asked, groups) VALUES (?, ?, ?, ?, ?)"
+      " ON CONFLICT (jid) DO UPDATE SET name = excluded.name, subscription = excluded.subscription,"
+      " is_asked = excluded.is_asked, groups = excluded.groups",
+      "sssis", item->jid, item->name, item->subscription, (gint64)item->is_asked, groups);
 }
 
 static gboolean
@@ -211,7 +214,8 @@ on_pushed (gpointer value, gpointer data)
   g_autoptr (GError) error = NULL;
   g_free (roster->ver);
   roster->ver = g_strdup (update->ver != NULL ? update->ver : "");
-  g_ptr_array_set_size (update->items, (gint) MIN (update->items->len, 1)); /* RFC 6121 §2.1.6: one item a push */
+  g_ptr_array_set_size (update->items,
+                        (gint)MIN (update->items->len, 1)); /* RFC 6121 §2.1.6: one item a push */
   if (update->items->len == 1)
     {
       RosterItem *item = g_ptr_array_index (update->items, 0);
@@ -279,8 +283,8 @@ on_online (gpointer data)
   g_autoptr (GString) query = g_string_new ("<query xmlns='" NS_ROSTER "'");
   text_append_xml_attribute (query, "ver", roster->ver);
   g_string_append (query, "/>");
-  session_request (roster->session, "get", NULL, query->str, roster_update_read, roster_update_free, on_listed,
-                   roster);
+  session_request (roster->session, "get", NULL, query->str, roster_update_read, roster_update_free,
+                   on_listed, roster);
   if (roster->is_available)
     announce (roster);
 }
@@ -295,7 +299,7 @@ on_state (const SessionReport *report, gpointer data)
   gpointer item;
   g_hash_table_iter_init (&iter, roster->items);
   while (g_hash_table_iter_next (&iter, NULL, &item))
-    g_hash_table_remove_all (((RosterItem *) item)->resources);
+    g_hash_table_remove_all (((RosterItem *)item)->resources);
 }
 
 static Presence *
@@ -317,7 +321,8 @@ on_presence (const Presence *presence, gpointer data)
   RosterItem *item = g_hash_table_lookup (roster->items, jid);
   if (presence->kind == PRESENCE_SUBSCRIBE)
     {
-      if (g_hash_table_size (roster->asking) >= ASKING_MAX || !g_hash_table_add (roster->asking, g_strdup (jid)))
+      if (g_hash_table_size (roster->asking) >= ASKING_MAX
+          || !g_hash_table_add (roster->asking, g_strdup (jid)))
         return;
       if (roster->events.asked != NULL)
         roster->events.asked (jid, presence->status, roster->data);
@@ -326,7 +331,8 @@ on_presence (const Presence *presence, gpointer data)
   if (item != NULL && presence->kind == PRESENCE_AVAILABLE
       && (g_hash_table_contains (item->resources, resource != NULL ? resource : "")
           || g_hash_table_size (item->resources) < RESOURCES_MAX))
-    g_hash_table_replace (item->resources, g_strdup (resource != NULL ? resource : ""), copy_presence (presence));
+    g_hash_table_replace (item->resources, g_strdup (resource != NULL ? resource : ""),
+                          copy_presence (presence));
   else if (item != NULL && (presence->kind == PRESENCE_UNAVAILABLE || presence->kind == PRESENCE_ERROR))
     {
       if (resource == NULL)
@@ -385,7 +391,7 @@ roster_set_available (Roster *roster, gboolean is_available)
 static gint
 compare_items (gconstpointer a, gconstpointer b)
 {
-  const RosterItem *one = *(RosterItem *const *) a, *other = *(RosterItem *const *) b;
+  const RosterItem *one = *(RosterItem *const *)a, *other = *(RosterItem *const *)b;
   g_autofree char *key = g_utf8_casefold (roster_item_peek_label (one), -1);
   g_autofree char *other_key = g_utf8_casefold (roster_item_peek_label (other), -1);
   int order = strcmp (key, other_key);
@@ -425,7 +431,7 @@ roster_item_peek_presence (const RosterItem *item)
   gpointer presence;
   g_hash_table_iter_init (&iter, item->resources);
   while (g_hash_table_iter_next (&iter, NULL, &presence))
-    if (best == NULL || ((Presence *) presence)->priority > best->priority)
+    if (best == NULL || ((Presence *)presence)->priority > best->priority)
       best = presence;
   return best;
 }
@@ -474,7 +480,8 @@ roster_accept (Roster *roster, const char *jid)
   g_autofree char *yes = presence_write (jid, "subscribed");
   session_send (roster->session, yes);
   const RosterItem *item = roster_find (roster, jid);
-  gboolean sees_them = item != NULL && (strcmp (item->subscription, "to") == 0 || strcmp (item->subscription, "both") == 0);
+  gboolean sees_them
+      = item != NULL && (strcmp (item->subscription, "to") == 0 || strcmp (item->subscription, "both") == 0);
   if (!sees_them && !(item != NULL && item->is_asked))
     {
       g_autofree char *ask = presence_write (jid, "subscribe");

@@ -45,7 +45,7 @@ serial_book_new (Db *db, GError **error)
 {
   g_autoptr (SerialBook) book = g_new0 (SerialBook, 1);
   book->db = db;
-  book->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) serial_entry_free);
+  book->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)serial_entry_free);
   return load (book, error) ? g_steal_pointer (&book) : NULL;
 }
 
@@ -74,7 +74,7 @@ serial_book_find (const SerialBook *book, const char *plugin)
 static gint
 compare_entries (gconstpointer a, gconstpointer b)
 {
-  return strcmp ((*(SerialEntry *const *) a)->plugin, (*(SerialEntry *const *) b)->plugin);
+  return strcmp ((*(SerialEntry *const *)a)->plugin, (*(SerialEntry *const *)b)->plugin);
 }
 
 GPtrArray *
@@ -101,8 +101,8 @@ store_entry (SerialBook *book, const SerialEntry *entry, GError **error)
                  " state = excluded.state, user = excluded.user, expires_us = excluded.expires_us,"
                  " epoch = excluded.epoch, serial = excluded.serial",
                  "ssssiib", entry->plugin, entry->name != NULL ? entry->name : entry->plugin,
-                 serial_state_to_text (entry->state), entry->user != NULL ? entry->user : "", entry->expires_us,
-                 entry->epoch, serial, length);
+                 serial_state_to_text (entry->state), entry->user != NULL ? entry->user : "",
+                 entry->expires_us, entry->epoch, serial, length);
 }
 
 static gboolean
@@ -168,7 +168,8 @@ serial_book_apply_push (SerialBook *book, const Serials *push, SerialBookOutcome
 }
 
 gboolean
-serial_book_apply_entry (SerialBook *book, const SerialEntry *entry, SerialBookOutcome *outcome, GError **error)
+serial_book_apply_entry (SerialBook *book, const SerialEntry *entry, SerialBookOutcome *outcome,
+                         GError **error)
 {
   const SerialEntry *held = serial_book_find (book, entry->plugin);
   *outcome = SERIAL_BOOK_UNCHANGED;
@@ -176,6 +177,6 @@ serial_book_apply_entry (SerialBook *book, const SerialEntry *entry, SerialBookO
     return TRUE;
   *outcome = SERIAL_BOOK_APPLIED;
   g_autoptr (GPtrArray) one = g_ptr_array_new ();
-  g_ptr_array_add (one, (gpointer) entry);
+  g_ptr_array_add (one, (gpointer)entry);
   return apply (book, one, NULL, FALSE, error);
 }

@@ -31,7 +31,8 @@ typedef enum
 gboolean serial_book_apply_answer (SerialBook *book, const Serials *answer, SerialBookOutcome *outcome,
                                    GError **error);
 /* A push: what changed since the version it names. */
-gboolean serial_book_apply_push (SerialBook *book, const Serials *push, SerialBookOutcome *outcome, GError **error);
+gboolean serial_book_apply_push (SerialBook *book, const Serials *push, SerialBookOutcome *outcome,
+                                 GError **error);
 /* One entry by itself, the replacement of a refused serial: taken unless a later epoch is held. */
 gboolean serial_book_apply_entry (SerialBook *book, const SerialEntry *entry, SerialBookOutcome *outcome,
                                   GError **error);

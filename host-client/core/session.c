@@ -9,8 +9,8 @@
 
 #define LOGIN_DEADLINE_S 30
 /* A quiet connection is asked for a sign of life this often; a dead one is found within the sum of both. */
-#define KEEPALIVE_S      60
-#define PING             "<ping xmlns='urn:xmpp:ping'/>"
+#define KEEPALIVE_S 60
+#define PING        "<ping xmlns='urn:xmpp:ping'/>"
 
 typedef struct
 {
@@ -70,8 +70,8 @@ clear_timer (guint *timer)
 }
 
 static void
-set_state (Session *session, SessionState state, ConnectionEnd end, const char *detail, const char *fingerprint,
-           guint retry_ms)
+set_state (Session *session, SessionState state, ConnectionEnd end, const char *detail,
+           const char *fingerprint, guint retry_ms)
 {
   char *new_detail = g_strdup (detail), *new_fingerprint = g_strdup (fingerprint);
   g_free (session->detail);
@@ -131,8 +131,9 @@ on_retry (gpointer data)
 static gboolean
 is_final (ConnectionEnd end)
 {
-  return end == CONNECTION_END_CLOSED || end == CONNECTION_END_CERTIFICATE || end == CONNECTION_END_NOT_AUTHORIZED
-         || end == CONNECTION_END_REPLACED || end == CONNECTION_END_REFUSED;
+  return end == CONNECTION_END_CLOSED || end == CONNECTION_END_CERTIFICATE
+         || end == CONNECTION_END_NOT_AUTHORIZED || end == CONNECTION_END_REPLACED
+         || end == CONNECTION_END_REFUSED;
 }
 
 /* The round is over: stop, or come again. */
@@ -162,7 +163,8 @@ on_looked_up (GObject *source, GAsyncResult *result, gpointer data)
   g_clear_object (&session->looking_up);
   if (addresses == NULL)
     {
-      g_autofree char *detail = g_strdup_printf ("cannot find the server of %s: %s", session->domain, error->message);
+      g_autofree char *detail
+          = g_strdup_printf ("cannot find the server of %s: %s", session->domain, error->message);
       give_up_round (session, CONNECTION_END_UNREACHABLE, detail, NULL);
       return;
     }
@@ -186,7 +188,7 @@ begin (Session *session)
 static void
 forget_request (const char *id, gpointer data)
 {
-  connection_forget_iq (((Session *) data)->connection, id);
+  connection_forget_iq (((Session *)data)->connection, id);
 }
 
 static void schedule_expiry (Session *session, gint64 due_us);
@@ -204,7 +206,8 @@ static void
 schedule_expiry (Session *session, gint64 due_us)
 {
   if (due_us >= 0 && session->request_timer == 0)
-    session->request_timer = g_timeout_add ((guint) MIN (due_us / 1000 + 1, G_MAXINT), on_request_due, session);
+    session->request_timer
+        = g_timeout_add ((guint)MIN (due_us / 1000 + 1, G_MAXINT), on_request_due, session);
 }
 
 static gboolean
@@ -393,7 +396,8 @@ on_push (const ConnectionPush *push, gpointer value, gpointer data)
 Session *
 session_new (const SessionOptions *options, const ConnectionPush *pushes)
 {
-  static const ConnectionEvents events = { on_step, on_online, on_ended, on_message, on_presence, on_reply, on_push };
+  static const ConnectionEvents events
+      = { on_step, on_online, on_ended, on_message, on_presence, on_reply, on_push };
 
   Session *session = g_new0 (Session, 1);
   session->account = g_strdup (options->account);
@@ -402,7 +406,8 @@ session_new (const SessionOptions *options, const ConnectionPush *pushes)
   session->resource = g_strconcat ("host-client.", mark, NULL);
   session->password = secret_copy (options->password);
   if (options->server != NULL)
-    session->server = endpoint_new (options->server->host, options->server->port, options->server->is_direct_tls);
+    session->server
+        = endpoint_new (options->server->host, options->server->port, options->server->is_direct_tls);
   session->pin = g_strdup (options->pin);
   session->stored_pin = g_strdup (options->stored_pin);
   session->retry = options->retry;

@@ -1,6 +1,6 @@
-/* The account's presence on its server over time: finds the server, logs in, notices when the network is gone,
- * comes back; asks questions and hands their answers out. What is said in the stream is the business of those
- * who watch it (chat, roster, market).
+/* The account's presence on its server over time: finds the server, logs in, notices when the network is
+ * gone, comes back; asks questions and hands their answers out. What is said in the stream is the business of
+ * those who watch it (chat, roster, market).
  *
  * All on the thread of the main context it was made on. It must not be freed from within a callback. */
 #pragma once
@@ -13,10 +13,10 @@ typedef struct Session Session;
 
 typedef enum
 {
-  SESSION_OFFLINE,     /* and not trying */
-  SESSION_LOOKING_UP,  /* asks for the server's address */
-  SESSION_CONNECTING,  /* reaches out to an address */
-  SESSION_LOGGING_IN,  /* encrypted, shows who we are */
+  SESSION_OFFLINE,    /* and not trying */
+  SESSION_LOOKING_UP, /* asks for the server's address */
+  SESSION_CONNECTING, /* reaches out to an address */
+  SESSION_LOGGING_IN, /* encrypted, shows who we are */
   SESSION_ONLINE,
   SESSION_WAITING, /* the server could not be reached, or was lost: tries again by itself */
 } SessionState;
@@ -31,9 +31,9 @@ typedef struct
 {
   const char *account; /* prepared bare JID */
   const Secret *password;
-  const Endpoint *server;   /* NULL: found through the account's domain */
-  const char *pin;          /* this certificate and no other (hex SHA-256); NULL: verify */
-  const char *stored_pin;   /* this one too if it cannot be verified; NULL: none */
+  const Endpoint *server; /* NULL: found through the account's domain */
+  const char *pin;        /* this certificate and no other (hex SHA-256); NULL: verify */
+  const char *stored_pin; /* this one too if it cannot be verified; NULL: none */
   SessionRetry retry;
   const Clock *clock; /* outlives the session */
 } SessionOptions;

@@ -128,14 +128,14 @@ presence_read (xmpp_stanza_t *stanza)
     return NULL;
 
   Presence *presence = g_new0 (Presence, 1);
-  presence->kind = (PresenceKind) kind;
+  presence->kind = (PresenceKind)kind;
   presence->from = g_strdup (from);
   presence->show = stanza_dup_child_text (stanza, "show");
   presence->status = stanza_dup_child_text (stanza, "status");
   g_autofree char *priority = stanza_dup_child_text (stanza, "priority");
   gint64 number;
   if (priority != NULL && g_ascii_string_to_signed (priority, 10, -128, 127, &number, NULL))
-    presence->priority = (int) number;
+    presence->priority = (int)number;
   return presence;
 }
 
