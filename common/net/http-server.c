@@ -197,17 +197,26 @@ find_value (struct MHD_Connection *connection, const char *name)
   return sought;
 }
 
+/* COMPAT: libmicrohttpd leaves the blanks behind a value (RFC 9110 §5.5) in place. */
+static char *
+dup_value (const char *value)
+{
+  gsize length = strlen (value);
+  while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+    length--;
+  return g_strndup (value, length);
+}
+
 static void
 keep_headers (HttpExchange *exchange, struct MHD_Connection *connection)
 {
   for (char **name = exchange->entry->headers; *name != NULL; name++)
     {
       Sought sought = find_value (connection, *name);
-      HttpHeader header = { g_strdup (*name), g_strdup (sought.value), sought.count };
-      if (sought.count > 0)
-        g_array_append_val (exchange->headers, header);
-      else
-        g_free (header.name);
+      if (sought.count == 0)
+        continue;
+      HttpHeader header = { g_strdup (*name), dup_value (sought.value), sought.count };
+      g_array_append_val (exchange->headers, header);
     }
 }
 
