@@ -2,7 +2,6 @@
 
 #include "common/base/log.h"
 #include "host-client/core/plugin-broker.h"
-#include "host-client/core/plugin-cpu.h"
 
 #include <signal.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #define MAX_LOG_LINES      20 /* for one request, or in LOG_WINDOW_US without one */
 #define LOG_WINDOW_US      (10 * G_USEC_PER_SEC)
 #define NOTIFY_GAP_US      G_USEC_PER_SEC
+#define WATCH_MS           5000
 #define MAX_FRAMES_A_S     500   /* of its own accord, not in answer to us */
 #define STUB_BYTES         16384 /* the import stub counts against the largest file it may write */
 
@@ -39,9 +39,8 @@ struct PluginProcess
   GSource *deadline;
   GSource *timers[MAX_TIMERS];
 
-  char *folder; /* its private one; NULL: none */
-  PluginCpu cpu;
-  GSource *watch; /* over what it uses */
+  char *folder;   /* its private one; NULL: none */
+  GSource *watch; /* over the folder */
   gint64 second_us;
   guint frames_this_second;
 
@@ -166,17 +165,11 @@ keeps_quota (PluginProcess *process)
   return FALSE;
 }
 
-/* What it uses between calls, or in a long one. */
+/* What it writes between calls, or in a long one. (The supervisor sees to processor time.) */
 static gboolean
 on_watch (gpointer data)
 {
-  PluginProcess *process = data;
-  gint64 used_us = plugin_cpu_read (launch_get_pid (process->launch));
-
-  if (keeps_quota (process) && used_us >= 0
-      && plugin_cpu_take (&process->cpu, g_get_monotonic_time (), used_us))
-    plugin_process_kill (process, PLUGIN_END_CRASHED,
-                         "used more than half a core for half a minute and was stopped");
+  (void)keeps_quota (data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -498,7 +491,8 @@ on_ready (Launch *launch, const LaunchReady *ready, gpointer data)
   if (ready->listener >= 0)
     process->broker = plugin_broker_new (ready->listener, launch_get_pid (launch), launch_get_pidfd (launch),
                                          process->package->descriptor);
-  process->watch = add_timeout (process, PLUGIN_CPU_SAMPLE_S * 1000, on_watch, process);
+  if (process->folder != NULL)
+    process->watch = add_timeout (process, WATCH_MS, on_watch, process);
   launch_set_phase (launch, FRAME_PHASE_LOAD);
   plugin_process_ask (process, process->load, process->package->descriptor->call_timeout_ms + LOAD_EXTRA_MS);
   secret_wipe (process->load, sizeof *process->load);

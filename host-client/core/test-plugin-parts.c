@@ -1,12 +1,10 @@
 /* The parts of the plugin host that need no process: what counts as a private address, what a plugin may make
  * us show, and what it may keep. */
 #include "host-client/core/plugin-broker.h"
-#include "host-client/core/plugin-cpu.h"
 #include "host-client/core/plugin-process.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static void
 test_private_addresses_are_known_in_every_dress (void)
@@ -88,44 +86,6 @@ test_a_plugins_words_are_made_fit_to_show (void)
     }
 }
 
-/* Feeds samples at the interval they are taken; how many were taken when it was too much, 0: never. */
-static guint
-feed (const gint64 *used_ms, guint n)
-{
-  PluginCpu cpu = { .n = 0 };
-
-  for (guint i = 0; i < n; i++)
-    if (plugin_cpu_take (&cpu, (gint64)i * PLUGIN_CPU_SAMPLE_S * G_USEC_PER_SEC, used_ms[i] * 1000))
-      return i + 1;
-  return 0;
-}
-
-static void
-test_half_a_core_for_half_a_minute_is_too_much (void)
-{
-  const gint64 busy[] = { 0, 5000, 10000, 15000, 20000, 25000, 30000 };
-  const gint64 half[] = { 0, 2500, 5000, 7500, 10000, 12500, 15000, 17500, 20000 };
-  const gint64 a_burst[] = { 0, 5000, 10000, 14000, 14000, 14000, 14000, 14000, 14000, 14000 };
-  const gint64 later[] = { 0, 0, 0, 0, 0, 0, 0, 5000, 10000, 15000, 20000 };
-
-  g_assert_cmpuint (feed (busy, G_N_ELEMENTS (busy)), ==, 7);
-  g_assert_cmpuint (feed (half, G_N_ELEMENTS (half)), ==, 0);
-  g_assert_cmpuint (feed (a_burst, G_N_ELEMENTS (a_burst)), ==, 0);
-  g_assert_cmpuint (feed (later, G_N_ELEMENTS (later)), ==, 11);
-}
-
-static void
-test_used_time_of_a_process_is_read (void)
-{
-  gint64 before_us = plugin_cpu_read (getpid ());
-  gint64 until_us = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
-
-  g_assert_cmpint (before_us, >=, 0);
-  while (plugin_cpu_read (getpid ()) <= before_us)
-    g_assert_cmpint (g_get_monotonic_time (), <, until_us);
-  g_assert_cmpint (plugin_cpu_read (0), ==, -1);
-}
-
 static GBytes *
 bytes_of (const char *text)
 {
@@ -204,9 +164,6 @@ main (int argc, char **argv)
                    test_private_addresses_are_known_in_every_dress);
   g_test_add_func ("/plugin-parts/a-plugins-words-are-made-fit-to-show",
                    test_a_plugins_words_are_made_fit_to_show);
-  g_test_add_func ("/plugin-parts/half-a-core-for-half-a-minute-is-too-much",
-                   test_half_a_core_for_half_a_minute_is_too_much);
-  g_test_add_func ("/plugin-parts/used-time-of-a-process-is-read", test_used_time_of_a_process_is_read);
   g_test_add_func ("/plugin-parts/the-store-keeps-plugins-and-accounts-apart",
                    test_the_store_keeps_plugins_and_accounts_apart);
   g_test_add_func ("/plugin-parts/the-store-has-a-quota-and-an-old-value-stays",

@@ -81,7 +81,7 @@ typedef struct HostPluginApi
 } HostPluginApi;
 
 /* The calls come in this order: init, check, start, any number of events, stop, fini. After a refusal there
- * is only fini. The process may end at any time. */
+ * are none: the process ends, as it may at any time. */
 typedef struct HostPlugin
 {
   uint32_t size;
