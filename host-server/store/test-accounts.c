@@ -145,8 +145,8 @@ test_verifier_prepares_passwords (void)
   g_assert_cmpmem (a.stored_key, 32, b.stored_key, 32);
 
   static const char *const refused[] = { "a\tb", "a\x7f",
-                                         "\xd8\xa7"
-                                         "1",
+                                         ("\xd8\xa7"
+                                          "1"),
                                          "\xff\xfe", "\xc2\xad" };
   for (gsize i = 0; i < G_N_ELEMENTS (refused); i++)
     {
