@@ -51,7 +51,9 @@ def test_term_becomes_the_expiry(start):
     _status, answer = server.issue(term="P1M")
     days = (time.mktime(time.strptime(answer["expires"], "%Y-%m-%dT%H:%M:%SZ")) - time.time()) / 86400
     assert 27 < days < 33
-    assert "expires" not in server.issue("ol_2.1", term=None)[1]
+    for_ever = server.issue("ol_2.1", term=None)
+    assert for_ever[0] == 201 and "expires" not in for_ever[1]
+    assert server.issue("ol_2.1", term="") == for_ever
 
 
 def test_voided_request_is_remembered_even_if_never_seen(start):

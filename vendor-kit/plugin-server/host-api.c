@@ -207,9 +207,12 @@ make_serial (HostApi *api, HttpExchange *exchange, const json_t *object)
   RegisterRow wanted = { .request = (char *)json_string_value (json_object_get (object, "request")),
                          .user = (char *)json_string_value (json_object_get (object, "user")),
                          .term = (char *)json_string_value (term) };
+  if (g_strcmp0 (wanted.term, "") == 0)
+    wanted.term = NULL; /* for ever, as if it were left out */
   gint64 now_s = clock_get_wall_us (api->clock) / G_USEC_PER_SEC;
   gint64 expires_s = wanted.term != NULL ? maker_add_term (now_s, wanted.term) : 0;
-  gboolean has_good_term = term == NULL || json_is_null (term) || expires_s != 0;
+  gboolean has_good_term
+      = wanted.term != NULL ? expires_s != 0 : term == NULL || json_is_null (term) || json_is_string (term);
   if (!is_request_id (wanted.request) || !is_user (wanted.user) || plugin == NULL || !has_good_term)
     {
       http_exchange_refuse (exchange, 400, "request, plugin, user and a term that is a duration are needed");
