@@ -1,9 +1,11 @@
 /* Drives real plugins through host-client/core/plugin: each test starts processes as the client does. */
 #include "host-client/core/test-driver.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -286,6 +288,44 @@ test_only_granted_addresses_are_reached (TestClient *client, gconstpointer data)
 }
 
 static void
+test_a_server_that_does_not_answer_is_given_up (TestClient *client, gconstpointer data)
+{
+  struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t size = sizeof at;
+  int deaf = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fillers[8];
+  guint16 port = client->server.port;
+  g_autoptr (Plugin) plugin = NULL;
+  g_autofree char *tcp = NULL;
+  g_autofree char *many = NULL;
+  gint64 before_us;
+
+  /* It listens and accepts nobody, and its queue is full: the kernel drops what comes. */
+  g_assert_cmpint (bind (deaf, (struct sockaddr *)&at, sizeof at), ==, 0);
+  g_assert_cmpint (listen (deaf, 0), ==, 0);
+  g_assert_cmpint (getsockname (deaf, (struct sockaddr *)&at, &size), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (fillers); i++)
+    {
+      fillers[i] = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      (void)!connect (fillers[i], (struct sockaddr *)&at, sizeof at);
+    }
+  client->server.port = ntohs (at.sin_port);
+  plugin = driver_install_probe (client, "probe");
+  client->server.port = port;
+  tcp = g_strdup_printf ("tcp 127.0.0.1 %u", ntohs (at.sin_port));
+  many = g_strdup_printf ("many 127.0.0.1 %u", ntohs (at.sin_port));
+
+  g_assert_cmpstr (driver_start (client, plugin, "good"), ==, "running ");
+  before_us = g_get_monotonic_time ();
+  /* In two thirds of the call time-out of 1.5 s, so that the plugin can still say so. */
+  g_assert_cmpstr (driver_run (client, plugin, "probe", tcp), ==, "ok ETIMEDOUT");
+  g_assert_cmpint (g_get_monotonic_time () - before_us, >=, 900 * 1000);
+  g_assert_cmpstr (driver_run (client, plugin, "probe", many), ==, "ok EAGAIN"); /* four at once */
+  for (gsize i = 0; i < G_N_ELEMENTS (fillers); i++)
+    close (fillers[i]);
+  close (deaf);
+}
+
+static void
 test_a_plugin_without_connect_has_no_network (TestClient *client, gconstpointer data)
 {
   g_autofree char *path = driver_ship_probe (client, "probe");
@@ -540,6 +580,7 @@ main (int argc, char **argv)
   add ("/plugin/an-expiry-during-use-ends-the-plugin", test_an_expiry_during_use_ends_the_plugin);
   add ("/plugin/log-lines-are-counted-and-cleaned", test_log_lines_are_counted_and_cleaned);
   add ("/plugin/only-granted-addresses-are-reached", test_only_granted_addresses_are_reached);
+  add ("/plugin/a-server-that-does-not-answer-is-given-up", test_a_server_that_does_not_answer_is_given_up);
   add ("/plugin/a-plugin-without-connect-has-no-network", test_a_plugin_without_connect_has_no_network);
   add ("/plugin/files-of-the-user-are-out-of-reach", test_files_of_the_user_are_out_of_reach);
   add ("/plugin/the-data-folder-has-a-quota", test_the_data_folder_has_a_quota);

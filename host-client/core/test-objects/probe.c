@@ -94,6 +94,26 @@ dial (int type, const char *host, int port, int flags)
   return -1;
 }
 
+/* Begins six connections at once; the error of the last. */
+static int
+dial_many (const char *host, int port)
+{
+  struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons ((unsigned short)port) };
+  int fds[6], result = 0, saved;
+
+  inet_pton (AF_INET, host, &to.sin_addr);
+  for (int i = 0; i < 6; i++)
+    {
+      fds[i] = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+      result = connect (fds[i], (struct sockaddr *)&to, sizeof to);
+    }
+  saved = errno;
+  for (int i = 0; i < 6; i++)
+    close (fds[i]);
+  errno = saved;
+  return result;
+}
+
 static int
 dial_name (const char *host, const char *port)
 {
@@ -172,6 +192,8 @@ probe_run (const char *input, char *output, size_t room)
     return say (dial (SOCK_STREAM, host, atoi (port), 0), output, room);
   if (strcmp (word, "later") == 0)
     return say (dial (SOCK_STREAM, host, atoi (port), SOCK_NONBLOCK), output, room);
+  if (strcmp (word, "many") == 0)
+    return say (dial_many (host, atoi (port)), output, room);
   if (strcmp (word, "udp") == 0)
     return say (dial (SOCK_DGRAM, host, atoi (port), 0), output, room);
   if (strcmp (word, "unix") == 0)
