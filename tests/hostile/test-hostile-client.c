@@ -182,11 +182,11 @@ tear_down (Fixture *fixture, gconstpointer tried)
 }
 
 /* The hostile object with its orders, and the descriptor that goes with its bytes. */
-static char *
+static void
 install (const Fixture *fixture, char **descriptor)
 {
   g_autofree char *bytes = NULL;
-  char *path = g_build_filename (fixture->folder, "hostile.so", NULL);
+  g_autofree char *path = g_build_filename (fixture->folder, "hostile.so", NULL);
   gsize length;
   g_assert_true (g_file_get_contents (g_getenv ("STOA_HOSTILE"), &bytes, &length, NULL));
   char *mark = memmem (bytes, length, MARK " none", strlen (MARK " none"));
@@ -202,7 +202,6 @@ install (const Fixture *fixture, char **descriptor)
       "[Permissions]\ndata=1M\n"
       "[Command try]\ncall=cstr hostile_command (cstr input)\nhelp=Try\n",
       sha256);
-  return path;
 }
 
 static void
@@ -228,7 +227,7 @@ on_ready (Launch *launch, const LaunchReady *ready, gpointer data)
 {
   Fixture *fixture = data;
   g_autofree char *descriptor = NULL;
-  g_autofree char *path = install (fixture, &descriptor);
+  install (fixture, &descriptor);
   g_assert_true ((ready->listener >= 0) == fixture->tried->row->may_connect);
   if (ready->listener >= 0)
     close (ready->listener);
