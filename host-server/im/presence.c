@@ -7,6 +7,10 @@
 
 #include <string.h>
 
+/* What of a client's may go to all its contacts, at every login of each of them: with more, a contact could
+ * fill the outbox of whoever sees it. */
+#define MAX_PRESENCE (16 * 1024)
+
 /* What presence keeps with a session. */
 typedef struct
 {
@@ -310,6 +314,18 @@ answer_probe (Im *im, Session *session, const Jid *to)
     send_presence (session, last);
 }
 
+/* Refused; but who leaves has left, whatever they say. */
+static void
+take_oversized (Im *im, Session *sender, const Stanza *stanza)
+{
+  g_autoptr (GString) xml = g_string_new (NULL);
+  stanza_write_error (stanza, STANZA_ERROR_POLICY_VIOLATION, "presence is too long", NULL, xml);
+  if (xml->len > 0)
+    im_send (sender, xml);
+  if (stanza->type == STANZA_TYPE_UNAVAILABLE && stanza->to == NULL)
+    withdraw (im, sender, NULL);
+}
+
 static void
 deliver (Session *sender, const Stanza *stanza, gpointer data)
 {
@@ -323,6 +339,11 @@ deliver (Session *sender, const Stanza *stanza, gpointer data)
   if (subscription_is_type (stanza->type))
     {
       contacts_send (im, sender, stanza);
+      return;
+    }
+  if (stanza->payload_length + stanza->rest_length > MAX_PRESENCE)
+    {
+      take_oversized (im, sender, stanza);
       return;
     }
   switch (stanza->type)

@@ -399,6 +399,30 @@ test_presence_sent_directly_is_taken_back_at_the_end (void)
 }
 
 static void
+test_presence_too_long_reaches_nobody (void)
+{
+  g_autoptr (World) world = world_of_two ();
+  Session *alice = log_in (world, "alice/phone"), *bob = log_in (world, "bob/desk");
+  befriend (world, alice, bob);
+  g_autofree char *status = g_strnfill (16 * 1024, 's');
+  static const char *const forms[] = { "<presence id='1'><status>%s</status></presence>",
+                                       "<presence id='1' to='bob@d'><status>%s</status></presence>" };
+  for (gsize i = 0; i < G_N_ELEMENTS (forms); i++)
+    {
+      g_auto (GStrv) parts = g_strsplit (forms[i], "%s", 2);
+      g_autofree char *xml = g_strconcat (parts[0], status, parts[1], NULL);
+      world_send (world, alice, xml);
+      g_autofree char *answer = world_take (alice);
+      g_assert_nonnull (strstr (answer, "<policy-violation"));
+      world_expect_nothing (bob);
+    }
+  g_autofree char *bye
+      = g_strconcat ("<presence type='unavailable'><status>", status, "</status></presence>", NULL);
+  world_send (world, alice, bye);
+  world_expect (bob, "<presence from='alice@d/phone' to='bob@d' type='unavailable'/>");
+}
+
+static void
 test_presence_priorities_are_read_with_care (void)
 {
   static const struct
@@ -489,6 +513,7 @@ main (int argc, char **argv)
   ADD ("presence/reaches-own-resources-and-friends", test_presence_reaches_own_resources_and_friends);
   ADD ("presence/sent-directly-is-taken-back-at-the-end",
        test_presence_sent_directly_is_taken_back_at_the_end);
+  ADD ("presence/too-long-reaches-nobody", test_presence_too_long_reaches_nobody);
   ADD ("presence/priorities-are-read-with-care", test_presence_priorities_are_read_with_care);
   ADD ("removal/is-taken-up-after-a-restart", test_removal_is_taken_up_after_a_restart);
 #undef ADD
