@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #define BATCH  256
+#define BUSY   8
 #define ROUNDS 4 /* batches before the context's other sources have their turn */
 
 typedef struct
@@ -142,7 +143,8 @@ poller_dispatch (GSource *source, GSourceFunc func, gpointer data)
       run_slow (poller);
       flush_dirty (poller);
       bury (poller);
-      if (n <= 0 && !has_work (poller))
+      /* Under load the next batch has come meanwhile; otherwise asking again is a system call for nothing. */
+      if (n < BUSY && !has_work (poller))
         break;
     }
   return G_SOURCE_CONTINUE;
