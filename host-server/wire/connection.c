@@ -307,9 +307,10 @@ hold_to_rate (Connection *connection, gsize n_bytes)
     return;
   gint64 now = timers_now_us (connection->connections->timers);
   guint64 n_stanzas = stream_get_stanzas (connection->stream);
-  gint64 wait = charge (&connection->bytes_paid_us, n_bytes, byte_rate, now);
-  wait = MAX (wait, charge (&connection->stanzas_paid_us, n_stanzas - connection->n_stanzas,
-                            limits->stanzas_per_s, now));
+  gint64 byte_wait = charge (&connection->bytes_paid_us, n_bytes, byte_rate, now);
+  gint64 stanza_wait
+      = charge (&connection->stanzas_paid_us, n_stanzas - connection->n_stanzas, limits->stanzas_per_s, now);
+  gint64 wait = MAX (byte_wait, stanza_wait);
   connection->n_stanzas = n_stanzas;
   if (wait <= 0)
     return;
