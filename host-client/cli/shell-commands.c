@@ -84,7 +84,7 @@ run_msg (Shell *shell, const char *rest)
     return;
   if (rest[0] == '\0')
     {
-      shell_warn (shell, "what? /msg JID TEXT");
+      shell_open_chat (shell, jid);
       return;
     }
   shell_send (shell, jid, rest);
@@ -316,7 +316,7 @@ list_commands (void)
     { "help", "", "this list", WORD_NONE, run_help },
     { "roster", "[add|remove|accept|deny JID]", "your contacts", WORD_ROSTER, run_roster },
     { "chat", "[JID]", "open a chat, or close it", WORD_CONTACT, run_chat },
-    { "msg", "JID TEXT", "send one message", WORD_CONTACT, run_msg },
+    { "msg", "JID [TEXT]", "send one message, or open the chat", WORD_CONTACT, run_msg },
     { "history", "[JID]", "what was said last", WORD_CONTACT, run_history },
     { "plugins", "", "installed plugins and their commands", WORD_NONE, run_plugins },
     { "use", "PLUGIN", "start a plugin, or start it again", WORD_PLUGIN, run_use },

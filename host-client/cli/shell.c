@@ -13,6 +13,15 @@
 
 /* ---- printing ---- */
 
+/* Clean, and further lines set in, so that none can pass for another message. */
+static char *
+dup_indented (const char *text, const char *separator)
+{
+  g_autofree char *clean = output_dup_clean (text, TRUE);
+  g_auto (GStrv) lines = g_strsplit (clean, "\n", -1);
+  return g_strjoinv (separator, lines);
+}
+
 static void
 print_coloured (Shell *shell, const char *colour, const char *text)
 {
@@ -50,10 +59,7 @@ shell_print_chat (Shell *shell, gint64 stamp_us, const char *label, const char *
   g_autoptr (GDateTime) local = utc != NULL ? g_date_time_to_local (utc) : NULL;
   g_autofree char *time = local != NULL ? g_date_time_format (local, "%H:%M") : g_strdup ("--:--");
   g_autofree char *clean_label = output_dup_clean (label, FALSE);
-  g_autofree char *clean = output_dup_clean (body, TRUE);
-  /* Further lines are set in, so that none can pass for another message. */
-  g_auto (GStrv) lines = g_strsplit (clean, "\n", -1);
-  g_autofree char *indented = g_strjoinv ("\n      ", lines);
+  g_autofree char *indented = dup_indented (body, "\n      ");
   gboolean has_colours = shell->has_colours;
   g_autofree char *whole = g_strconcat (has_colours ? COLOUR_DIM : "", time, has_colours ? COLOUR_NONE : "",
                                         " ", has_colours ? (is_own ? COLOUR_OWN : COLOUR_PEER) : "",

@@ -12,7 +12,7 @@ import pytest
 
 from lib.client import HostClient
 from lib.host import Host
-from lib.process import program
+from lib.process import program, wait_until
 from lib.prosody import Prosody
 
 _numbers = itertools.count(1)
@@ -293,6 +293,31 @@ def test_messages_written_while_the_server_is_away_arrive_once(server, device, c
     alice.must("send", bob.jid, "last")
     inbox.wait("message", 4)
     assert inbox.bodies() == ["first", "second", "third", "last"]
+
+
+@pytest.mark.timeout_s(120)
+def test_burst_of_messages_around_a_restart_arrives_once_and_in_order(server, device, closing):
+    alice, bob = device(), device()
+    inbox = listening(bob, closing)
+    screen = alice.terminal()
+    closing(screen.kill)
+    screen.wait("online as")
+    bodies = [f"number {number}" for number in range(90)]
+    for body in bodies[:30]:
+        screen.enter(f"/msg {bob.jid} {body}")
+    server.stop()
+    for body in bodies[30:60]:
+        screen.enter(f"/msg {bob.jid} {body}")
+    screen.wait(bodies[59])
+    server.start()
+    for body in bodies[60:]:
+        screen.enter(f"/msg {bob.jid} {body}")
+    inbox.wait("message", 90, timeout=60)
+    screen.enter("/quit")
+    assert screen.end() == 0
+    alice.must("send", bob.jid, "last")
+    wait_until(lambda: "last" in inbox.bodies(), what="the last message")
+    assert inbox.bodies() == [*bodies, "last"]
 
 
 def test_messages_of_a_killed_client_are_sent_by_the_next(server, device, closing):
