@@ -55,7 +55,8 @@ keyfile_is_text (const char *text, size_t length, const char *also)
           value = value << 6 | (*p & 0x3f);
         }
       if ((more == 2 && value < 0x800) || (more == 3 && (value < 0x10000 || value > 0x10ffff))
-          || (value >= 0xd800 && value <= 0xdfff) || (value >= 0x80 && value < 0xa0))
+          || (value >= 0xd800 && value <= 0xdfff) || (value >= 0x80 && value < 0xa0)
+          || (value >= 0x2028 && value <= 0x202e) || (value >= 0x2066 && value <= 0x2069))
         return false;
     }
   return true;

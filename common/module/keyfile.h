@@ -34,6 +34,6 @@ KeyfileItem keyfile_next (Keyfile *keyfile);
 /* Cuts the next element off a list separated by ';' (a last ';' ends it), blanks dropped. NULL at its end. */
 char *keyfile_next_in_list (char **list);
 
-/* Whether @text is UTF-8 (no surrogates, no overlong forms) without control characters; @also lists those
- * that are allowed. */
+/* Whether @text is UTF-8 (no surrogates, no overlong forms) without control characters, line separators and
+ * what turns the direction of writing; @also lists control characters that are allowed. */
 bool keyfile_is_text (const char *text, size_t length, const char *also);

@@ -163,6 +163,8 @@ static const struct
   { "no equals sign\n", "w.legacy: line 8 is neither a group, nor key=value, nor a comment" },
   { "x=\\q\n", "w.legacy: line 8 has an unknown escape" },
   { "x=\xff\n", "w.legacy: line 8 is not UTF-8 text" },
+  { "x=a\xe2\x80\xae\n", "w.legacy: line 8 is not UTF-8 text" }, /* U+202E */
+  { "x=a\xed\xa0\x80\n", "w.legacy: line 8 is not UTF-8 text" },  /* a surrogate */
   { "[Symbols]\ncheck=long f ()\n", "w.legacy: [Symbols] check: unknown type 'long'" },
   { "[Symbols]\ncheck=int f (cstr serial\n", "w.legacy: [Symbols] check: expected ')' at ''" },
   { "[Symbols]\ncheck=int f (cstr serial) x\n", "w.legacy: [Symbols] check: 'x' is behind the end" },

@@ -36,6 +36,7 @@ struct PluginProcess
   Secret *serial; /* to be masked in what the plugin says */
 
   guint32 open_call; /* 0: none */
+  guint16 open_op;
   GSource *deadline;
   GSource *timers[MAX_TIMERS];
 
@@ -367,7 +368,8 @@ take_answer (PluginProcess *process, const Frame *frame)
 {
   FrameReader reader;
 
-  if (process->open_call == 0 || frame->header.call != process->open_call)
+  if (process->open_call == 0 || frame->header.call != process->open_call
+      || frame->header.op != process->open_op)
     {
       plugin_process_kill (process, PLUGIN_END_CRASHED, "answered what was not asked and was stopped");
       return;
@@ -666,6 +668,7 @@ plugin_process_ask (PluginProcess *process, Frame *request, guint timeout_ms)
   g_return_if_fail (process->open_call == 0);
 
   process->open_call = launch_next_call (process->launch);
+  process->open_op = request->header.op;
   process->log_lines = 0;
   request->header.call = process->open_call;
   set_deadline (process, timeout_ms);

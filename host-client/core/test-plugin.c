@@ -1,4 +1,5 @@
 /* Drives real plugins through host-client/core/plugin: each test starts processes as the client does. */
+#include "common/module/frame.h"
 #include "host-client/core/test-driver.h"
 
 #include <netinet/in.h>
@@ -438,6 +439,26 @@ test_a_hang_is_ended_by_the_call_timeout (TestClient *client, gconstpointer data
 }
 
 static void
+test_a_forged_answer_ends_the_plugin (TestClient *client, gconstpointer data)
+{
+  g_autoptr (Plugin) plugin = driver_install_probe (client, "probe");
+  g_autofree char *phase = g_strdup_printf ("forge %d", FRAME_OP_PHASE);
+  g_autofree char *command = g_strdup_printf ("forge %d", FRAME_OP_COMMAND);
+
+  /* The right call (the third: it was loaded, checked, and now runs a command), but another question's answer
+   * … */
+  driver_start (client, plugin, "good");
+  g_assert_cmpstr (driver_run (client, plugin, "probe", phase), ==,
+                   "gone answered what was not asked and was stopped");
+  driver_settle (client, plugin);
+  g_assert_cmpint (plugin_peek_report (plugin)->state, ==, PLUGIN_STATE_CRASHED);
+  /* … and one that has not even the shape of an answer to it. */
+  driver_start (client, plugin, "good");
+  g_assert_true (g_str_has_prefix (driver_run (client, plugin, "probe", command),
+                                   "gone it sent a frame that is misshapen"));
+}
+
+static void
 test_a_stopped_plugin_answers_what_was_open (TestClient *client, gconstpointer data)
 {
   Plugin *plugin = driver_install_probe (client, "probe");
@@ -587,6 +608,7 @@ main (int argc, char **argv)
   add ("/plugin/a-crash-is-one-event-and-can-be-restarted", test_a_crash_is_one_event_and_can_be_restarted);
   add ("/plugin/a-crash-while-it-starts-is-one-event", test_a_crash_while_it_starts_is_one_event);
   add ("/plugin/a-hang-is-ended-by-the-call-timeout", test_a_hang_is_ended_by_the_call_timeout);
+  add ("/plugin/a-forged-answer-ends-the-plugin", test_a_forged_answer_ends_the_plugin);
   add ("/plugin/a-stopped-plugin-answers-what-was-open", test_a_stopped_plugin_answers_what_was_open);
   add ("/plugin/two-plugins-with-the-same-symbols-do-not-meet",
        test_two_plugins_with_the_same_symbols_do_not_meet);
