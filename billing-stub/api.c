@@ -78,8 +78,7 @@ refusal_of (LedgerOutcome outcome, const GError *error)
   g_assert_not_reached ();
 }
 
-/* --- reading requests -------------------------------------------------------------------------------------
- */
+/* --- reading requests */
 
 static json_t *
 read_object (HttpExchange *exchange)
@@ -144,8 +143,7 @@ dup_canonical (const json_t *request)
   return copy;
 }
 
-/* --- what can be asked
- * -------------------------------------------------------------------------------------- */
+/* --- what can be asked */
 
 static gboolean
 read_checkout (const json_t *request, Checkout *wanted)
@@ -318,8 +316,7 @@ dispute_payment (Api *api, HttpExchange *exchange)
   return answer;
 }
 
-/* --- the desk
- * ----------------------------------------------------------------------------------------------- */
+/* --- the desk */
 
 static gboolean
 is_authentic (Api *api, HttpExchange *exchange)

@@ -96,8 +96,7 @@ conclude (Ledger *ledger, LedgerOutcome outcome, GError **error)
   return outcome == LEDGER_DONE ? LEDGER_FAILED : outcome;
 }
 
-/* --- events ----------------------------------------------------------------------------------------------
- */
+/* --- events */
 
 /* What an event is about; NULL where it is not about such a thing. */
 typedef struct
@@ -226,8 +225,7 @@ ledger_settle_event (Ledger *ledger, const LedgerEvent *event, EventResult resul
                         ""));
 }
 
-/* --- checkouts ---------------------------------------------------------------------------------------------
- */
+/* --- checkouts */
 
 /* Whether @key was used before: *@id is what for, and DONE or KEY_REUSED says whether by the same request. */
 static LedgerOutcome
@@ -517,8 +515,7 @@ ledger_expire (Ledger *ledger, GError **error)
   return ids != NULL && for_each (ledger, ids, expire_one, error);
 }
 
-/* --- refunds and disputes
- * -------------------------------------------------------------------------------------- */
+/* --- refunds and disputes */
 
 /* The checkout of a payment; NULL without @error: there is no such payment. */
 static Checkout *

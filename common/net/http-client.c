@@ -93,7 +93,7 @@ reply_clear (HttpReply *reply)
   g_ptr_array_unref (reply->headers);
 }
 
-/* --- what came back -------------------------------------------------------------------------------- */
+/* --- what came back */
 
 static HttpOutcome
 outcome_of (HttpCall *call, CURLcode code)
@@ -185,7 +185,7 @@ collect (HttpClient *client)
   client->is_delivering = FALSE;
 }
 
-/* --- libcurl on the context ------------------------------------------------------------------------- */
+/* --- libcurl on the context */
 
 static gboolean
 on_descriptor (int fd, GIOCondition condition, gpointer data)
@@ -295,7 +295,7 @@ take_header (char *bytes, size_t size, size_t count, void *data)
   return length;
 }
 
-/* --- requests ------------------------------------------------------------------------------------------ */
+/* --- requests */
 
 static void
 add_header (HttpCall *call, const char *line)
@@ -455,7 +455,7 @@ http_client_free (HttpClient *client)
   g_free (client);
 }
 
-/* --- replies ------------------------------------------------------------------------------------------- */
+/* --- replies */
 
 HttpOutcome
 http_reply_get_outcome (const HttpReply *reply)

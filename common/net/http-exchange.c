@@ -120,7 +120,7 @@ http_exchange_get_body (const HttpExchange *exchange, gsize *length)
   return (const char *)exchange->body->data;
 }
 
-/* --- forms and queries ------------------------------------------------------------------------------- */
+/* --- forms and queries */
 
 static char *
 decode_field (const char *text)
@@ -173,7 +173,7 @@ http_exchange_get_form (HttpExchange *exchange, const char *name)
   return g_hash_table_lookup (exchange->form, name);
 }
 
-/* --- answers ------------------------------------------------------------------------------------------- */
+/* --- answers */
 
 void
 http_exchange_add_header (HttpExchange *exchange, const char *name, const char *value)

@@ -67,8 +67,7 @@ struct HttpServer
   GHashTable *links;   /* Link, a set */
 };
 
-/* --- the daemon's thread ---------------------------------------------------------------------------------
- */
+/* --- the daemon's thread */
 
 static Link *
 link_of (struct MHD_Connection *connection)
@@ -395,8 +394,7 @@ on_request (void *cls, struct MHD_Connection *connection, const char *url, const
   return MHD_NO;
 }
 
-/* --- the owner's context -----------------------------------------------------------------------------------
- */
+/* --- the owner's context */
 
 static gboolean
 inbox_is_ready (GSource *source)
@@ -493,8 +491,7 @@ on_reap (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------ */
+/* --- life */
 
 static struct MHD_Daemon *
 start_daemon (HttpServer *server, int listen_fd, GError **error)

@@ -97,6 +97,20 @@ tell_status (ControlCall *call, gpointer data)
 }
 
 static void
+add_module (const char *module, ModulesState state, const char *reason, gpointer data)
+{
+  control_call_take_row (data, json_pack ("{s:s, s:s, s:s?}", "module", module, "state",
+                                          modules_state_name (state), "reason", reason));
+}
+
+static void
+list_modules (ControlCall *call, gpointer data)
+{
+  modules_foreach (((Admin *)data)->server->modules, add_module, call);
+  control_call_done (call);
+}
+
+static void
 answer_health (HttpExchange *exchange, gpointer data)
 {
   http_exchange_answer_json (exchange, 200, "{\"status\":\"ok\"}");
@@ -126,6 +140,12 @@ admin_new (Server *server)
                 &(ControlCommand){ .name = "status",
                                    .help = "how the server is: version, checks, what each part says",
                                    .handle = tell_status,
+                                   .data = admin });
+  controls_add (server->controls,
+                &(ControlCommand){ .name = "module list",
+                                   .is_list = TRUE,
+                                   .help = "vendor modules in the folder, and whether they can be called",
+                                   .handle = list_modules,
                                    .data = admin });
   http_add_ready_check (server->http, "store", check_store, admin);
   http_add_ready_check (server->http, "modules", check_modules, admin);

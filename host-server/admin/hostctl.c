@@ -53,8 +53,7 @@ fail (int code, const char *format, ...)
   return code;
 }
 
-/* --- the connection
- * ----------------------------------------------------------------------------------------- */
+/* --- the connection */
 
 /* The data folder, from the server's own file; the rest of that file is the server's to judge. */
 static char *
@@ -130,8 +129,7 @@ write_line (int fd, const json_t *object)
   return done == length;
 }
 
-/* --- help
- * --------------------------------------------------------------------------------------------------- */
+/* --- help */
 
 static char *
 dup_synopsis (const json_t *command)
@@ -162,34 +160,39 @@ print_help (const json_t *command, int width)
 }
 
 static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  const json_t *const *one = a, *const *other = b;
+  return g_strcmp0 (json_string_value (json_object_get (*one, "name")),
+                    json_string_value (json_object_get (*other, "name")));
+}
+
+static int
 help (const json_t *commands, const CommandLine *line)
 {
   g_autoptr (GString) wanted = g_string_new (NULL);
   for (guint i = 1; i < line->words->len; i++)
     g_string_append_printf (wanted, "%s%s", i > 1 ? " " : "", (char *)line->words->pdata[i]);
-  int width = 0, n_shown = 0;
+  g_autoptr (GPtrArray) shown = g_ptr_array_new ();
+  int width = 0;
   size_t i;
   json_t *command;
-  for (int pass = 0; pass < 2; pass++)
-    json_array_foreach (commands, i, command)
-    {
-      if (!g_str_has_prefix (json_string_value (json_object_get (command, "name")), wanted->str))
-        continue;
-      g_autofree char *synopsis = dup_synopsis (command);
-      if (pass == 0)
-        {
-          int n = (int)strlen (synopsis);
-          width = n <= 44 ? MAX (width, n) : width;
-          n_shown++;
-        }
-      else
-        print_help (command, width);
-    }
-  return n_shown > 0 ? EXIT_SUCCESS : fail (EXIT_REFUSED, "no command '%s'", wanted->str);
+  json_array_foreach (commands, i, command)
+  {
+    if (!g_str_has_prefix (json_string_value (json_object_get (command, "name")), wanted->str))
+      continue;
+    g_ptr_array_add (shown, command);
+    g_autofree char *synopsis = dup_synopsis (command);
+    int length = (int)strlen (synopsis);
+    width = length <= 44 ? MAX (width, length) : width;
+  }
+  g_ptr_array_sort (shown, compare_names);
+  for (guint at = 0; at < shown->len; at++)
+    print_help (shown->pdata[at], width);
+  return shown->len > 0 ? EXIT_SUCCESS : fail (EXIT_REFUSED, "no command '%s'", wanted->str);
 }
 
-/* --- the command
- * -------------------------------------------------------------------------------------------- */
+/* --- the command */
 
 static const json_t *
 find_command (const json_t *commands, const char *first, const char *second)

@@ -166,7 +166,7 @@ control_call_parse (GPtrArray *commands, const char *line, gsize length, char **
   return *reason == NULL ? g_steal_pointer (&call) : NULL;
 }
 
-/* --- what a handler sees ------------------------------------------------------------------------------ */
+/* --- what a handler sees */
 
 static const ControlValue *
 get_value (const ControlCall *call, const char *name)

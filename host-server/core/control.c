@@ -87,8 +87,7 @@ drop (ControlLink *link)
   g_hash_table_remove (link->controls->links, link);
 }
 
-/* --- writing ----------------------------------------------------------------------------------------------
- */
+/* --- writing */
 
 static gboolean on_writable (int fd, GIOCondition condition, gpointer data);
 
@@ -151,8 +150,7 @@ control_link_end (ControlLink *link)
   want_to_write (link);
 }
 
-/* --- reading ----------------------------------------------------------------------------------------------
- */
+/* --- reading */
 
 static void
 run (ControlLink *link, gsize length)
@@ -203,8 +201,7 @@ on_too_late (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* --- greeting ---------------------------------------------------------------------------------------------
- */
+/* --- greeting */
 
 static json_t *
 describe (const ControlEntry *entry)
@@ -271,8 +268,7 @@ on_client (int listener, GIOCondition condition, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* --- the socket -------------------------------------------------------------------------------------------
- */
+/* --- the socket */
 
 typedef int (*AddressFunc) (int fd, const struct sockaddr *address, socklen_t length);
 
@@ -349,8 +345,7 @@ controls_start (Controls *controls, GMainContext *context, GError **error)
   return TRUE;
 }
 
-/* --- the table --------------------------------------------------------------------------------------------
- */
+/* --- the table */
 
 static void
 entry_free (gpointer data)

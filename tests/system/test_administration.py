@@ -75,6 +75,8 @@ def test_modules_that_cannot_run_are_not_ready(host):
     folder.mkdir(exist_ok=True)
     assert get(host, "/readyz")[0] == 200
     (folder / "libx-keygen.so").write_bytes(b"x")
+    [module] = host.hostctl_json("module", "list")
+    assert module["module"] == "libx-keygen.so" and module["state"] == "refused"
     code, _head, body = get(host, "/readyz")
     assert code == 503 and json.loads(body)["checks"]["modules"] == "vendor code cannot run"
     assert get(host, "/healthz")[0] == 200
@@ -115,7 +117,7 @@ def test_connections_of_one_address_are_limited(tmp_path):
         for link in links:
             assert link.recv(100) == b""
             link.close()
-        assert get(host, "/healthz")[0] == 200
+        wait_until(lambda: " 200 " in speak(host.addresses["http"], "GET /healthz HTTP/1.0"), what="room again")
     finally:
         host.stop()
 
@@ -190,7 +192,9 @@ def test_hostctl_exit_codes(host):
     assert host.hostctl("user", "add", f"x@{host.domain}", stdin="", check=False).returncode == 2
     assert host.hostctl("--bogus", check=False).returncode == 2
     help_text = host.hostctl("help").stdout
-    assert "user add" in help_text and "status" in help_text
+    names = [line[2:].split("  ")[0] for line in help_text.splitlines()]
+    assert names == sorted(names) and len(names) > 10 and "status" in names
+    assert "[--dry-run]" in host.hostctl("help", "pool").stdout and "user add" not in host.hostctl("help", "pool").stdout
 
 
 def test_hostctl_without_server_says_so(tmp_path):

@@ -88,8 +88,7 @@ is_user (const char *text)
   return TRUE;
 }
 
-/* --- serials ----------------------------------------------------------------------------------------------
- */
+/* --- serials */
 
 static char *
 dup_answer (const RegisterRow *row)
@@ -305,8 +304,7 @@ delete_serial (HttpExchange *exchange, gpointer data)
     }
 }
 
-/* --- tokens -----------------------------------------------------------------------------------------------
- */
+/* --- tokens */
 
 static void
 put_token (HttpExchange *exchange, gpointer data)
