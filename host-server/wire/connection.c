@@ -349,15 +349,16 @@ step_handshake (Connection *connection)
   ERR_clear_error ();
   int outcome = SSL_do_handshake (connection->ssl);
   int error = outcome == 1 ? SSL_ERROR_NONE : SSL_get_error (connection->ssl, outcome);
-  if (!send_encrypted (connection))
-    return FALSE;
   if (error == SSL_ERROR_WANT_READ)
-    return TRUE;
+    return send_encrypted (connection);
   if (error != SSL_ERROR_NONE)
     {
-      connection_close (connection);
+      if (send_encrypted (connection))
+        connection_close (connection);
       return FALSE;
     }
+  /* The ticket goes out with the answer to what came along with the last of the handshake. */
+  poller_mark_dirty (connection->connections->poller, &connection->watch);
   connection->state = CONNECTION_OPEN;
   connection->watch.is_slow = FALSE;
   stream_secured (connection->stream);
