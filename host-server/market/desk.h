@@ -44,7 +44,7 @@ Provider *desk_find_provider (const Desk *desk, const char *name);
 
 typedef struct Job Job;
 
-/* An order whose shown state, or charge, changed. */
+/* An order whose shown state changed. */
 typedef struct
 {
   char *account;

@@ -258,7 +258,8 @@ send_to_vendor (Run *run, const char *method, HttpReplyFunc func)
   if (is_post)
     {
       g_autofree char *user = pairwise_name (run->market->desk.keys.pairwise, item->vendor, item->account);
-      const char *term = item->term != NULL && item->term[0] != '\0' ? item->term : NULL; /* absent: for ever */
+      const char *term
+          = item->term != NULL && item->term[0] != '\0' ? item->term : NULL; /* absent: for ever */
       json = json_pack ("{s:s, s:s, s:s, s:s*}", "request", request_id, "plugin", item->plugin, "user", user,
                         "term", term);
     }

@@ -27,6 +27,8 @@ typedef struct
   GPtrArray *events; /* of MoneyEvent */
   char *refund;
   ProviderRefundStatus refund_status;
+
+  gboolean is_decided; /* of a checkout: it is there, or will not be */
 } Call;
 
 static void
@@ -137,8 +139,6 @@ take_checkout (Turn *turn, Call *call, Purchase *purchase, GError **error)
       return TRUE;
     }
   purchase->charge_url = g_strdup (call->url);
-  /* Who asked in time is answered with it; later it comes as a push. */
-  purchase->is_url_new = turn->now_us - purchase->created_us >= CHECKOUT_WAIT_US - G_USEC_PER_SEC / 2;
   if (purchase->phase == PHASE_CREATED && !purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error))
     return FALSE;
   if (!purchase->is_decline_wanted || purchase->phase != PHASE_AWAITING_PAYMENT)
@@ -164,6 +164,7 @@ checkout_work (Turn *turn, gpointer data, GError **error)
     {
       if (!job_finish (turn, call->job, &is_held, error))
         return FALSE;
+      call->is_decided = is_held;
       if (!is_held)
         return TRUE;
       if (is_made && !take_checkout (turn, call, purchase, error))
@@ -191,7 +192,19 @@ checkout_stored (Market *market, gpointer data, const GError *error)
 {
   Call *call = data;
   crash_point ("checkout-committed");
-  waiters_wake (market, call->subject);
+  if (error == NULL && call->is_decided)
+    {
+      /* Who waits is answered with the charge; if nobody does, it is late and comes as a push. */
+      g_autoptr (Purchase) purchase = waiters_wake (market, call->subject)
+                                          ? NULL
+                                          : purchase_load (market_peek_reader (market), call->subject, NULL);
+      if (purchase != NULL && purchase->phase == PHASE_AWAITING_PAYMENT)
+        {
+          g_autoptr (OrderView) view = purchase_to_view (purchase);
+          OrderNote note = { purchase->account, view };
+          serials_push_order (market, &note);
+        }
+    }
   stored (market, data, error);
 }
 
@@ -249,8 +262,8 @@ payments_run_checkout (Market *market, const Job *job)
   };
   /* Without a public URL callbacks come to where we listen: both on one machine. */
   if (provider->callback_url == NULL && http_peek_address (market->server->http) != NULL)
-    provider->callback_url
-        = g_strconcat ("http://", http_peek_address (market->server->http), "/v1/billing/", provider->name, NULL);
+    provider->callback_url = g_strconcat ("http://", http_peek_address (market->server->http), "/v1/billing/",
+                                          provider->name, NULL);
   Call *call = call_new (market, job, job->subject);
   call->provider = provider;
   market_begin_call (market, call, call_free);

@@ -313,14 +313,13 @@ purchase_save (Turn *turn, Purchase *purchase, GError **error)
     turn_wake (turn, purchase->poll_us);
 
   OrderState shown = phase_get_shown (purchase->phase);
-  if (shown != purchase->loaded_shown || purchase->is_url_new)
+  if (shown != purchase->loaded_shown)
     {
       OrderNote *note = g_new0 (OrderNote, 1);
       note->account = g_strdup (purchase->account);
       note->view = purchase_to_view (purchase);
       g_ptr_array_add (turn->orders, note);
       purchase->loaded_shown = shown;
-      purchase->is_url_new = FALSE;
     }
   return TRUE;
 }

@@ -41,7 +41,6 @@ typedef struct
   gboolean is_renewal;
 
   OrderState loaded_shown; /* what clients know */
-  gboolean is_url_new;
   gboolean wants_settling;
   gboolean has_sums; /* the ledger's sums, once they were read in this turn */
   LedgerSums sums;

@@ -6,9 +6,6 @@
 #include "host-server/market/jobs.h"
 #include "host-server/market/market.h"
 
-/* How long the answer to an order is held for its charge. */
-#define CHECKOUT_WAIT_US 4000000
-
 typedef struct Subscribers Subscribers; /* serials.c */
 typedef struct Waiters Waiters;         /* waiters.c */
 
@@ -87,4 +84,5 @@ Waiters *waiters_new (void);
 void waiters_free (Waiters *waiters, Market *market);
 /* Calls @func, which frees @data, at the first waiters_wake() of @key, or after @timeout_ms. */
 void waiters_add (Market *market, const char *key, guint timeout_ms, WaiterFunc func, gpointer data);
-void waiters_wake (Market *market, const char *key);
+/* FALSE if nobody waits for @key. */
+gboolean waiters_wake (Market *market, const char *key);

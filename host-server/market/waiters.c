@@ -99,14 +99,15 @@ waiters_add (Market *market, const char *key, guint timeout_ms, WaiterFunc func,
   g_ptr_array_add (list, waiter);
 }
 
-void
+gboolean
 waiters_wake (Market *market, const char *key)
 {
   gpointer stolen, list;
   if (market->waiters == NULL || !g_hash_table_steal_extended (market->waiters->lists, key, &stolen, &list))
-    return;
+    return FALSE;
   g_free (stolen);
   for (guint i = 0; i < ((GPtrArray *)list)->len; i++)
     end (g_ptr_array_index ((GPtrArray *)list, i), FALSE);
   g_ptr_array_unref (list);
+  return TRUE;
 }

@@ -83,16 +83,82 @@ class VendorServer:
         self.thread.join()
 
 
+class ScriptedProvider:
+    """A provider that answers as it is told: `answers`: functions (method, path, key, body) → (status, object) for the next
+    requests; then it makes checkouts, reports them open, cancels, and refunds at once."""
+
+    def __init__(self):
+        self.answers, self.requests, self.checkouts, self.refunds = [], [], {}, {}
+        provider = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                key = self.headers.get("Idempotency-Key")
+                provider.requests.append((self.command, self.path, key, body))
+                answer = provider.answers.pop(0) if provider.answers else provider.answer
+                status, value = answer(self.command, self.path, key, body)
+                data = json.dumps(value).encode()
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+
+            do_GET = do_POST = handle_any
+
+            def log_message(self, *_arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.base = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    def answer(self, method, path, key, body):
+        name = path.split("/")[3] if path.count("/") > 2 else None
+        if path == "/v1/checkouts":
+            checkout = self.checkouts.setdefault(key, {"checkout": f"cs_{key}", "order": body["order"], "status": "open",
+                                                       "amount": body["amount"], "currency": body["currency"],
+                                                       "payments": []})
+            return 201, {"checkout": checkout["checkout"], "url": f"{self.base}/pay/{key}"}
+        if path == "/v1/refunds":
+            refund = self.refunds.setdefault(key, {"refund": f"re_{key}", "status": "done"})
+            return 201, refund
+        if path.startswith("/v1/refunds/"):
+            return 200, {"refund": name, "status": "done"}
+        checkout = self.checkouts[name.removeprefix("cs_")]
+        if path.endswith("/cancel"):
+            checkout["status"] = "declined"
+        return 200, checkout
+
+    def of(self, method, path):
+        return [(key, body) for one, where, key, body in self.requests if (one, where) == (method, path)]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
 class Shop:
     """The parties on disk; start() brings them up."""
 
-    def __init__(self, folder, market=None, stub=(), limits=None, webhook_secret=SECRET):
+    def __init__(self, folder, market=None, stub=(), limits=None, webhook_secret=SECRET,
+                 provider=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.stub = Stub(self.folder, "--retry-factor", "0.02", *stub)
         self.vendor = VendorServer()
         self.market = {**QUICK, **(market or {})}
         self.limits, self.webhook_secret = limits or {}, webhook_secret
+        self.provider = provider
         self.numbers = itertools.count(1)
         self.host = None
 
@@ -103,7 +169,7 @@ class Shop:
             modules["uid_base"] = 61000
         self.host = Host(self.folder / "host", config={
             "billing stub": {"type": "standard", "mode": "live", "merchant": MERCHANT,
-                             "base": f"http://{self.stub.address}", "api_key": KEY,
+                             "base": self.provider.base if self.provider else f"http://{self.stub.address}", "api_key": KEY,
                              "webhook_secret": self.webhook_secret},
             "market": self.market, "modules": modules, "limits": self.limits})
         self.host.start()
