@@ -28,9 +28,8 @@
 /* How often runners are looked at: servers, whose children must be found, and clients. */
 #define SERVER_WATCH_S 2
 #define CLIENT_WATCH_S 5
-/* A zygote that uses more than half of a processor for this long by itself does what no zygote does; forking
- * is the kernel's time, not its own. (A client's plugin is measured by its host, which knows what the user
- * asked for.) */
+/* More than half of a processor for this long is nothing a plugin is for. Of a zygote only its own time
+ * counts: forking is the kernel's. */
 #define BUSY_S 30
 /* A call's process that is this much older than a call may be is no call. */
 #define STRAY_GRACE_MS 1000
@@ -42,7 +41,7 @@ typedef struct
   SandboxProfile profile;
   uint32_t deadline_ms;
   int64_t busy_since_ms;
-  int64_t busy_user_ms;
+  int64_t busy_cpu_ms;
   int64_t busy_wait_ms;
 } Child;
 
@@ -236,6 +235,7 @@ typedef struct
   pid_t parent;
   pid_t group;
   int64_t user_ms;
+  int64_t system_ms;
   int64_t n_threads;
   int64_t started_ms; /* since boot */
 } ProcessFacts;
@@ -275,19 +275,20 @@ read_facts (pid_t pid, ProcessFacts *facts)
   /* The name may contain anything; what follows its last bracket does not. */
   char *rest = strrchr (text, ')');
   int parent, group;
-  unsigned long user;
+  unsigned long user, system;
   long n_threads;
   unsigned long long started;
   if (rest == NULL
-      || sscanf (rest + 1, " %*c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %lu %*u %*d %*d %*d %*d %ld %*d %llu",
-                 &parent, &group, &user, &n_threads, &started)
-             != 5)
+      || sscanf (rest + 1, " %*c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %ld %*d %llu",
+                 &parent, &group, &user, &system, &n_threads, &started)
+             != 6)
     return false;
   int64_t tick_ms = 1000 / sysconf (_SC_CLK_TCK);
   *facts = (ProcessFacts){ .pid = pid,
                            .parent = parent,
                            .group = group,
                            .user_ms = (int64_t)user * tick_ms,
+                           .system_ms = (int64_t)system * tick_ms,
                            .n_threads = n_threads,
                            .started_ms = (int64_t)started * tick_ms };
   return true;
@@ -338,16 +339,17 @@ kill_strays (Supervisor *self, int64_t now_ms)
 
 /* On a crowded machine nobody gets half of a processor: the time it waited for one does not count. */
 static bool
-is_busy (Child *zygote, const ProcessFacts *facts, int64_t now_ms)
+is_busy (Child *child, const ProcessFacts *facts, int64_t now_ms)
 {
-  int64_t window_ms = now_ms - zygote->busy_since_ms;
+  int64_t window_ms = now_ms - child->busy_since_ms;
   if (window_ms < BUSY_S * 1000)
     return false;
-  int64_t wait_ms = read_wait_ms (zygote->pid);
-  bool was_busy = (facts->user_ms - zygote->busy_user_ms) * 2 > window_ms - (wait_ms - zygote->busy_wait_ms);
-  zygote->busy_since_ms = now_ms;
-  zygote->busy_user_ms = facts->user_ms;
-  zygote->busy_wait_ms = wait_ms;
+  int64_t wait_ms = read_wait_ms (child->pid);
+  int64_t cpu_ms = facts->user_ms + (child->profile == SANDBOX_SERVER ? 0 : facts->system_ms);
+  bool was_busy = (cpu_ms - child->busy_cpu_ms) * 2 > window_ms - (wait_ms - child->busy_wait_ms);
+  child->busy_since_ms = now_ms;
+  child->busy_cpu_ms = cpu_ms;
+  child->busy_wait_ms = wait_ms;
   return was_busy;
 }
 
@@ -359,7 +361,7 @@ watch_child (Supervisor *self, Child *child, int64_t now_ms)
   if (!read_facts (child->pid, &facts))
     return;
 
-  if (child->profile == SANDBOX_SERVER && is_busy (child, &facts, now_ms))
+  if (is_busy (child, &facts, now_ms))
     strike = "it used more than half of a processor for 30 s";
   if (facts.n_threads > (child->profile == SANDBOX_CLIENT_THREADS ? (int64_t)SANDBOX_MAX_THREADS + 1 : 1))
     strike = "it has too many threads";

@@ -40,7 +40,7 @@ ARROWS = {
     "host-client/core": COMMON,
     "host-client/cli": COMMON + ["host-client/core"],
     "host-client/gtk": COMMON + ["host-client/core"],
-    "tests/bench": [],
+    "tests/bench": ["host-server/modules"],
     "tests": MODULES + ["host-client/core", "plugin-abi/runner"],
 }
 STAND_ALONE = ["keygen-modules", "vendor-kit/plugins", "vendor-kit/functions"]  # a vendor copies these folders
