@@ -255,6 +255,15 @@ finish (Attempt *attempt, ConnectionEnd end, const char *detail)
   attempt->detail = g_strdup (detail);
 }
 
+static char *
+describe_distrust (const Attempt *attempt)
+{
+  if (attempt->pin == NULL)
+    return g_strdup (attempt->unverified);
+  return g_strdup_printf ("it is not the one that was trusted before%s%s", attempt->unverified != NULL ? "; " : "",
+                          attempt->unverified != NULL ? attempt->unverified : "");
+}
+
 /* Runs once, after the handshake and before anything else is read. */
 static void
 judge_certificate (Attempt *attempt)
@@ -274,8 +283,8 @@ judge_certificate (Attempt *attempt)
                        && g_ascii_strcasecmp (attempt->pin, attempt->fingerprint) == 0;
   if (!is_pinned && (attempt->unverified != NULL || attempt->is_pin_only))
     {
-      finish (attempt, CONNECTION_END_CERTIFICATE,
-              attempt->unverified != NULL ? attempt->unverified : "it is not the pinned certificate");
+      g_autofree char *detail = describe_distrust (attempt);
+      finish (attempt, CONNECTION_END_CERTIFICATE, detail);
       return;
     }
 

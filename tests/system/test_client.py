@@ -4,16 +4,19 @@ import itertools
 import os
 import socket
 import sqlite3
+import ssl
 import stat
 import subprocess
 import time
 
 import pytest
 
+from lib.certificate import Certificate
 from lib.client import HostClient
 from lib.host import Host
 from lib.process import program, wait_until
 from lib.prosody import Prosody
+from lib.xmpp import error_condition
 
 _numbers = itertools.count(1)
 PASSWORD = "secret-word"
@@ -72,6 +75,66 @@ def listening(device, closing):
     closing(listener.stop)
     listener.wait("online")
     return listener
+
+
+class Impostor:
+    """Looks like an XMPP server up to where the password would come. `secret` is what it was told inside TLS."""
+
+    HEADER = ("<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' id='1' from='stoa.test'"
+              " xmlns:stream='http://etherx.jabber.org/streams'>")
+
+    def __init__(self, certificate):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate.certificate, certificate.private_key)
+        self.secret = b""
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = self.listener.getsockname()
+        self.peer = None
+        return self
+
+    def __exit__(self, *_exception):
+        self.listener.close()
+        if self.peer:
+            self.peer.close()
+
+    def start_tls(self):
+        """FALSE if the client leaves during the handshake."""
+        self.peer, _ = self.listener.accept()
+        self.peer.settimeout(20)
+        self.peer.recv(4096)
+        self.send(f"{self.HEADER}<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/>"
+                  "</starttls></stream:features>")
+        assert b"<starttls" in self.peer.recv(4096)
+        self.send("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        try:
+            self.peer = self.context.wrap_socket(self.peer, server_side=True)
+        except (ssl.SSLError, ConnectionError):
+            return False
+        return True
+
+    def send(self, text):
+        try:
+            self.peer.sendall(text.encode())
+        except (ssl.SSLError, ConnectionError):
+            pass
+
+    def open_stream(self, features):
+        self.send(f"{self.HEADER}<stream:features>{features}</stream:features>")
+
+    def read_until(self, words):
+        while words not in self.secret:
+            data = self.peer.recv(4096)
+            assert data, f"the client left before {words}; it had said {self.secret}"
+            self.secret += data
+
+    def read_all(self):
+        try:
+            while data := self.peer.recv(4096):
+                self.secret += data
+        except (ssl.SSLError, ConnectionError):
+            pass
 
 
 # --- logging in
@@ -171,6 +234,59 @@ def test_other_certificate_than_the_pinned_is_refused(device):
     assert one.run("login")[0] == 3, "the refused pin was not kept"
 
 
+def test_other_certificate_than_before_is_refused_and_said_so(device, tmp_path):
+    one = device(pin=False)
+    one.must("--pin", one.server.certificate.sha256(), "login")
+    other = Certificate(tmp_path, one.server.domain)
+    with Impostor(other) as impostor:
+        one.address = impostor.address
+        process = one.spawn("--json", "login")
+        impostor.start_tls()
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert "not the one that was trusted before" in err
+
+
+def test_server_that_is_not_trusted_never_sees_the_password(device, tmp_path):
+    """It completes the handshake and offers the mechanism that would show the password in clear."""
+    one = device(pin=False)
+    with Impostor(Certificate(tmp_path, one.server.domain)) as impostor:
+        one.address = impostor.address
+        process = one.spawn("--json", "login")
+        if impostor.start_tls():
+            impostor.open_stream("<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+                                 "<mechanism>PLAIN</mechanism></mechanisms>")
+            impostor.read_all()
+        process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert b"auth" not in impostor.secret
+
+
+def test_wrong_password_is_tried_once_and_never_in_clear(device, tmp_path):
+    """After a refused SCRAM nothing weaker follows, though the server is trusted and offers it."""
+    one = device(pin=False)
+    certificate = Certificate(tmp_path, one.server.domain)
+    with Impostor(certificate) as impostor:
+        one.address = impostor.address
+        process = one.spawn("--json", "--pin", certificate.sha256(), "login")
+        assert impostor.start_tls()
+        impostor.open_stream("<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism>"
+                             "<mechanism>PLAIN</mechanism></mechanisms>")
+        impostor.read_until(b"</auth>")
+        impostor.send("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>")
+        impostor.read_all()
+        process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert impostor.secret.count(b"<auth") == 1 and b"PLAIN" not in impostor.secret
+
+
+def test_every_address_of_a_name_is_tried(device):
+    """localhost has two addresses, and the server listens on one."""
+    one = device()
+    one.address = ("localhost", one.address[1])
+    one.must("login")
+
+
 # --- the command line
 
 @pytest.mark.parametrize("words", [["fly"], ["send", "someone@stoa.test"], ["login", "--password", "x"],
@@ -254,6 +370,36 @@ def test_contact_list_is_changed_and_kept(device):
     assert item["jid"] == bob.jid
     alice.must("roster", "remove", bob.jid)
     assert alice.must("roster", "list") == []
+
+
+def test_pushes_from_strangers_are_refused(server, device, closing):
+    """Only the account's server changes the contact list, only the market the serials."""
+    alice, mallory = device(), device()
+    inbox = listening(alice, closing)
+    peer = server.login(mallory.user, password=PASSWORD)
+    closing(peer.close)
+    to = inbox.wait("online")["jid"]
+    for payload in [f"<query xmlns='jabber:iq:roster'><item jid='{mallory.jid}' subscription='both'/></query>",
+                    "<serials xmlns='urn:stoa:serials:1' ver='9'><plugin id='weather' name='W' state='active' user='k'"
+                    " epoch='1'><serial>FORGED</serial></plugin></serials>",
+                    "<order xmlns='urn:stoa:market:1' id='o_1' state='fulfilled'/>"]:
+        answer = peer.request("set", payload, to)
+        assert error_condition(answer) == ("auth", "forbidden")
+    assert alice.must("roster", "list") == []
+    with sqlite3.connect(alice.folder / "accounts" / alice.jid / "client.db") as db:
+        assert db.execute("SELECT COUNT(*) FROM serials").fetchone() == (0,)
+
+
+def test_questions_of_others_are_answered(server, device, closing):
+    alice, bob = device(), device()
+    inbox = listening(alice, closing)
+    peer = server.login(bob.user, password=PASSWORD)
+    closing(peer.close)
+    to = inbox.wait("online")["jid"]
+    assert peer.request("get", "<ping xmlns='urn:xmpp:ping'/>", to).get("type") == "result"
+    assert peer.request("get", "<query xmlns='jabber:iq:version'/>", to)[0][0].text == "host-client"
+    assert error_condition(peer.request("get", "<query xmlns='urn:unheard-of'/>", to)) == ("cancel",
+                                                                                         "service-unavailable")
 
 
 # --- losing the server
