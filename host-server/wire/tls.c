@@ -74,18 +74,23 @@ make_context (const char *certificate, const char *private_key, gboolean is_dire
 gboolean
 tls_reload (Tls *tls, const char *certificate, const char *private_key, GError **error)
 {
-  for (int i = 0; i < 2; i++)
+  SSL_CTX *behind_starttls = make_context (certificate, private_key, FALSE, error);
+  SSL_CTX *direct = behind_starttls != NULL ? make_context (certificate, private_key, TRUE, error) : NULL;
+  if (direct == NULL)
+    {
+      SSL_CTX_free (behind_starttls);
+      return FALSE;
+    }
+  SSL_CTX *contexts[] = { behind_starttls, direct };
+  for (gsize i = 0; i < G_N_ELEMENTS (contexts); i++)
     {
       guint8 keys[TICKET_KEYS];
-      SSL_CTX *context = make_context (certificate, private_key, i == 1, error);
-      if (context == NULL)
-        return FALSE;
       if (tls->contexts[i] != NULL
           && SSL_CTX_get_tlsext_ticket_keys (tls->contexts[i], keys, sizeof keys) == 1)
-        SSL_CTX_set_tlsext_ticket_keys (context, keys, sizeof keys);
+        SSL_CTX_set_tlsext_ticket_keys (contexts[i], keys, sizeof keys);
       OPENSSL_cleanse (keys, sizeof keys);
       SSL_CTX_free (tls->contexts[i]);
-      tls->contexts[i] = context;
+      tls->contexts[i] = contexts[i];
     }
   return TRUE;
 }
