@@ -1,6 +1,7 @@
 #include "host-server/core/clients.h"
 
 #include "common/base/log.h"
+#include "host-server/core/control.h"
 #include "host-server/core/router.h"
 #include "host-server/store/accounts.h"
 #include "host-server/wire/listener.h"
@@ -356,6 +357,15 @@ accept_direct (int fd, const char *peer, gpointer data)
   connections_take (clients->connections, fd, peer, TRUE);
 }
 
+static json_t *
+get_status (gpointer data)
+{
+  Clients *clients = data;
+  guint n_connections = clients->connections != NULL ? connections_get_count (clients->connections) : 0;
+  return json_pack ("{s:i, s:i}", "connections", (int)n_connections, "sessions",
+                    (int)session_book_get_count (clients->server->sessions));
+}
+
 gboolean
 clients_listen (Clients *clients, GError **error)
 {
@@ -375,6 +385,7 @@ clients_listen (Clients *clients, GError **error)
       if (clients->direct_listener == NULL)
         return FALSE;
     }
+  controls_add_status (clients->server->controls, "xmpp", get_status, clients);
   return TRUE;
 }
 

@@ -503,6 +503,8 @@ session_finish (Session *session)
   if (!guard->is_alive)
     return;
   session->is_alive = FALSE;
+  log_info ("core", "session ended session=%s undelivered=%u", jid_get_full (session->jid),
+            session->outbox != NULL ? outbox_get_length (session->outbox) : 0);
   if (session->stream != NULL)
     detach_stream (session);
   timers_clear (book->timers, &session->rest);
