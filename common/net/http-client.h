@@ -65,8 +65,8 @@ gint64 http_reply_get_retry_after_s (const HttpReply *reply);
 
 typedef struct
 {
-  const char *method;         /* "GET", "POST", "PUT", "DELETE" */
-  const char *path;           /* appended to the base: with a slash, percent-encoded; or "", the base itself */
+  const char *method; /* "GET", "POST", "PUT", "DELETE" */
+  const char *path;   /* appended to the base: with a slash, percent-encoded; or "", the base itself */
   const char *const *headers; /* NULL or a NULL-terminated list of "Name: value" */
   const Secret *bearer;       /* NULL, or sent as Authorization: Bearer */
   const char *content_type;   /* of the body; NULL: application/json */

@@ -151,12 +151,12 @@ parse_fields (const char *text)
 }
 
 const char *
-http_exchange_get_query (const HttpExchange *exchange, const char *name)
+http_exchange_get_query (HttpExchange *exchange, const char *name)
 {
   if (exchange->query == NULL)
     {
       const char *query = strchr (exchange->target, '?');
-      ((HttpExchange *)exchange)->query = parse_fields (query != NULL ? query + 1 : "");
+      exchange->query = parse_fields (query != NULL ? query + 1 : "");
     }
   return g_hash_table_lookup (exchange->query, name);
 }

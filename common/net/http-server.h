@@ -76,8 +76,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpServer, http_server_free)
 /* The address it really listens on, "127.0.0.1:41234" or "[::]:443". */
 const char *http_server_peek_address (const HttpServer *server);
 guint16 http_server_get_port (const HttpServer *server);
-/* Reads the certificate files again and takes @limits, for connections from now on; those there are go on as they were.
- * FALSE with @error: nothing has changed. */
+/* Reads the certificate files again and takes @limits, for connections from now on; those there are go on as
+ * they were. FALSE with @error: nothing has changed. */
 gboolean http_server_reload (HttpServer *server, const HttpServerLimits *limits, GError **error);
 
 /* The request. Strings live as long as the exchange. */
@@ -88,7 +88,7 @@ const char *http_exchange_get_target (const HttpExchange *exchange);
  * programming error. */
 const char *http_exchange_get_parameter (const HttpExchange *exchange, const char *name);
 /* A value of the query string, decoded; NULL if absent, repeated, or not UTF-8. */
-const char *http_exchange_get_query (const HttpExchange *exchange, const char *name);
+const char *http_exchange_get_query (HttpExchange *exchange, const char *name);
 /* A header among those the route wants, any case; NULL if absent. If it was repeated this is its first value:
  * ask http_exchange_count_header() where that matters. */
 const char *http_exchange_get_header (const HttpExchange *exchange, const char *name);

@@ -57,9 +57,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Controls, controls_free)
 
 /* Adds a command; everything but @data is copied. A name taken twice is a programming error. */
 void controls_add (Controls *controls, const ControlCommand *command);
-/* Takes the data folder for this process (DATA/lock) and listens, on @context (NULL: the thread's default): before
- * anything else in the folder is opened. Commands may be added until the context runs. FALSE with @error
- * (G_IO_ERROR_ADDRESS_IN_USE: another server runs on the folder); a socket left behind by a dead one is replaced. */
+/* Takes the data folder for this process (DATA/lock) and listens, on @context (NULL: the thread's default):
+ * before anything else in the folder is opened. Commands may be added until the context runs. FALSE with
+ * @error (G_IO_ERROR_ADDRESS_IN_USE: another server runs on the folder); a socket left behind by a dead one
+ * is replaced. */
 gboolean controls_start (Controls *controls, GMainContext *context, GError **error);
 /* DATA/control.sock. */
 const char *controls_peek_path (const Controls *controls);
