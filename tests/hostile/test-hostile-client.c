@@ -18,7 +18,7 @@
 typedef struct
 {
   const char *deed;
-  const char *in_constructor; /* NULL: not tried */
+  const char *in_constructor;
   const char *in_command;
   LaunchProfile profile;
   gboolean may_connect;
@@ -118,6 +118,10 @@ static const Row rows[] = {
   CONNECTING ("open_file", DENIED),
   CONNECTING ("become_dumpable", DENIED),
 };
+
+/* Only with -m slow: it takes the half minute that it is about. */
+static const Row slow_row
+    = { "loop", "!more than half of a processor", "!more than half of a processor", LAUNCH_CLIENT, FALSE };
 
 typedef struct
 {
@@ -342,5 +346,7 @@ main (int argc, char **argv)
       add_case (&rows[i], TRUE);
       add_case (&rows[i], FALSE);
     }
+  if (g_test_slow ())
+    add_case (&slow_row, FALSE);
   return g_test_run ();
 }
