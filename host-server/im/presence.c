@@ -224,8 +224,23 @@ send_directed (Im *im, Session *sender, const Jid *to, const Stanza *presence)
     session_send (receiver, presence, &(StanzaRoot){ .to = to });
 }
 
+/* Whether @receiver hears what @session broadcasts. */
+static gboolean
+hears_broadcast (Im *im, Session *session, const Session *receiver)
+{
+  if (!session_is_available (receiver))
+    return FALSE;
+  if (jid_equal (session_get_bare (session), session_get_bare (receiver)))
+    return TRUE;
+  Roster *roster = roster_of_session (im, session);
+  const RosterItem *item
+      = roster != NULL ? roster_get (roster, jid_get_bare (session_get_bare (receiver))) : NULL;
+  return item != NULL && subscription_has_from (item->state);
+}
+
+/* §4.6.3: who was shown presence directly learns of its end, but not twice. */
 static void
-end_directed (Im *im, Session *session)
+end_directed (Im *im, Session *session, gboolean was_broadcast)
 {
   Shown *shown = session_get_slot (session, SESSION_SLOT_PRESENCE);
   if (shown == NULL || shown->directed == NULL)
@@ -241,9 +256,9 @@ end_directed (Im *im, Session *session)
       for (guint i = 0; sessions != NULL && i < sessions->len; i++)
         {
           Session *receiver = sessions->pdata[i];
-          if (receiver != session
-              && (jid_get_resource (to) == NULL ? session_is_available (receiver)
-                                                : jid_equal (session_get_jid (receiver), to)))
+          gboolean is_meant = jid_get_resource (to) == NULL ? session_is_available (receiver)
+                                                            : jid_equal (session_get_jid (receiver), to);
+          if (is_meant && receiver != session && !(was_broadcast && hears_broadcast (im, session, receiver)))
             send_unavailable (receiver, session_get_jid (session), to);
         }
     }
@@ -254,7 +269,8 @@ end_directed (Im *im, Session *session)
 static void
 withdraw (Im *im, Session *session, const Stanza *presence)
 {
-  if (session_is_available (session))
+  gboolean was_available = session_is_available (session);
+  if (was_available)
     {
       Shown *shown = get_shown (session);
       session_set_presence (session, FALSE, 0);
@@ -263,10 +279,19 @@ withdraw (Im *im, Session *session, const Stanza *presence)
       if (presence != NULL)
         send_presence (session, presence);
     }
-  end_directed (im, session);
+  end_directed (im, session, was_available);
 }
 
-/* A client's presence with `to` (§4.6). Those who see the broadcast anyway need not be remembered. */
+static void
+refuse (Session *sender, const Stanza *presence, StanzaError error, const char *text)
+{
+  g_autoptr (GString) xml = g_string_new (NULL);
+  stanza_write_error (presence, error, text, NULL, xml);
+  if (xml->len > 0)
+    im_send (sender, xml);
+}
+
+/* A client's presence with `to` (§4.6). */
 static void
 direct (Im *im, Session *session, const Stanza *presence)
 {
@@ -285,8 +310,8 @@ direct (Im *im, Session *session, const Stanza *presence)
         {
           if (g_hash_table_size (shown->directed) >= im_get_limit (im, "directed_presences"))
             {
-              router_refuse (im->server->router, session, presence, STANZA_ERROR_RESOURCE_CONSTRAINT,
-                             "presence was sent to too many addresses");
+              refuse (session, presence, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                      "presence was sent to too many addresses");
               return;
             }
           Jid *to = jid_ref ((Jid *)presence->to);
@@ -318,10 +343,7 @@ answer_probe (Im *im, Session *session, const Jid *to)
 static void
 take_oversized (Im *im, Session *sender, const Stanza *stanza)
 {
-  g_autoptr (GString) xml = g_string_new (NULL);
-  stanza_write_error (stanza, STANZA_ERROR_POLICY_VIOLATION, "presence is too long", NULL, xml);
-  if (xml->len > 0)
-    im_send (sender, xml);
+  refuse (sender, stanza, STANZA_ERROR_POLICY_VIOLATION, "presence is too long");
   if (stanza->type == STANZA_TYPE_UNAVAILABLE && stanza->to == NULL)
     withdraw (im, sender, NULL);
 }

@@ -399,6 +399,44 @@ test_presence_sent_directly_is_taken_back_at_the_end (void)
 }
 
 static void
+test_presence_of_a_friend_ends_once (void)
+{
+  g_autoptr (World) world = world_of_two ();
+  world_add_account (world, "carol");
+  Session *alice = log_in (world, "alice/phone"), *bob = log_in (world, "bob/desk");
+  Session *carol = log_in (world, "carol/desk"), *quiet = world_connect (world, "bob/quiet");
+  befriend (world, alice, bob);
+  static const char *const addresses[] = { "bob@d/desk", "bob@d/quiet", "carol@d/desk" };
+  for (gsize i = 0; i < G_N_ELEMENTS (addresses); i++)
+    {
+      g_autofree char *xml = g_strdup_printf ("<presence to='%s'/>", addresses[i]);
+      world_send (world, alice, xml);
+    }
+  g_free (world_take (bob));
+  g_free (world_take (quiet));
+  g_free (world_take (carol));
+  world_send (world, alice, "<presence type='unavailable'/>");
+  world_expect (bob, "<presence from='alice@d/phone' to='bob@d' type='unavailable'/>");
+  world_expect (quiet, "<presence from='alice@d/phone' to='bob@d/quiet' type='unavailable'/>");
+  world_expect (carol, "<presence from='alice@d/phone' to='carol@d/desk' type='unavailable'/>");
+}
+
+static void
+test_presence_is_shown_to_so_many_addresses (void)
+{
+  g_autoptr (World) world = world_new ("directed_presences=2");
+  world_add_account (world, "alice");
+  Session *alice = log_in (world, "alice/phone");
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autofree char *xml = g_strdup_printf ("<presence id='%u' to='u%u@d'/>", i, i % 3);
+      world_send (world, alice, xml);
+      g_autofree char *answer = world_take (alice);
+      g_assert_true ((strstr (answer, "<resource-constraint") != NULL) == (i == 2));
+    }
+}
+
+static void
 test_presence_too_long_reaches_nobody (void)
 {
   g_autoptr (World) world = world_of_two ();
@@ -513,6 +551,8 @@ main (int argc, char **argv)
   ADD ("presence/reaches-own-resources-and-friends", test_presence_reaches_own_resources_and_friends);
   ADD ("presence/sent-directly-is-taken-back-at-the-end",
        test_presence_sent_directly_is_taken_back_at_the_end);
+  ADD ("presence/of-a-friend-ends-once", test_presence_of_a_friend_ends_once);
+  ADD ("presence/is-shown-to-so-many-addresses", test_presence_is_shown_to_so_many_addresses);
   ADD ("presence/too-long-reaches-nobody", test_presence_too_long_reaches_nobody);
   ADD ("presence/priorities-are-read-with-care", test_presence_priorities_are_read_with_care);
   ADD ("removal/is-taken-up-after-a-restart", test_removal_is_taken_up_after_a_restart);

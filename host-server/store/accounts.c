@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/id.h"
+#include "common/base/log.h"
 #include "host-server/wire/jid.h"
 
 #include <openssl/rand.h>
@@ -251,12 +252,15 @@ accounts_find (Store *store, const char *local, Account *account)
                   "SELECT a.uuid, v.hash, v.iterations, v.salt, v.stored_key, v.server_key FROM account a"
                   " JOIN account_verifier v ON v.account = a.uuid WHERE a.local = ?",
                   "s", local);
+  g_autoptr (GError) error = NULL;
   memset (account, 0, sizeof *account);
-  while (db_next (query, NULL))
+  while (db_next (query, &error))
     {
       g_strlcpy (account->uuid, db_get_text (query, 0), sizeof account->uuid);
       read_verifier (query, account);
     }
+  if (error != NULL)
+    log_error ("store", "cannot read an account: %s", error->message);
   return account->uuid[0] != '\0';
 }
 
