@@ -347,7 +347,8 @@ step (Dialogue *dialogue, PurchaseEvent event)
   guint effects;
   if (!purchase_step (&dialogue->state, event, &facts, &effects))
     return;
-  log_info ("dialogue", "plugin=%s event=%d state=%d->%d", dialogue->plugin, event, before, dialogue->state);
+  log_info ("dialogue", "plugin=%s event=%s %s -> %s", dialogue->plugin, purchase_event_to_text (event),
+            purchase_state_to_text (before), purchase_state_to_text (dialogue->state));
 
   if (effects & PURCHASE_DO_REMEMBER_NO)
     dialogue->has_said_no = TRUE;

@@ -143,3 +143,45 @@ purchase_step (PurchaseState *state, PurchaseEvent event, const PurchaseFacts *f
   *effects = 0;
   return FALSE;
 }
+
+const char *
+purchase_state_to_text (PurchaseState state)
+{
+  static const char *const names[] = {
+    [S (IDLE)] = "idle",           [S (CHECKING)] = "checking", [S (REPORTING)] = "reporting",
+    [S (REPLACING)] = "replacing", [S (ASKING)] = "asking",     [S (RESUMING)] = "resuming",
+    [S (ORDERING)] = "ordering",   [S (PAYING)] = "paying",     [S (PREPARING)] = "preparing",
+    [S (RUNNING)] = "running",     [S (OFF)] = "off",
+  };
+  return names[state];
+}
+
+const char *
+purchase_event_to_text (PurchaseEvent event)
+{
+  static const char *const names[] = {
+    [E (USE)] = "use",
+    [E (BUY)] = "buy",
+    [E (YES)] = "yes",
+    [E (NO)] = "no",
+    [E (ACCEPTED)] = "accepted",
+    [E (NEEDS_SERIAL)] = "needs-serial",
+    [E (BAD)] = "bad",
+    [E (EXPIRED)] = "expired",
+    [E (FAILED)] = "failed",
+    [E (STOPPED)] = "stopped",
+    [E (REPLACED)] = "replaced",
+    [E (REGISTRATION_NEEDED)] = "registration-needed",
+    [E (REPLACED_LATER)] = "replaced-later",
+    [E (REPORT_FAILED)] = "report-failed",
+    [E (ORDER_OPEN)] = "order-open",
+    [E (ORDER_PAID)] = "order-paid",
+    [E (ORDER_FULFILLED)] = "order-fulfilled",
+    [E (ORDER_ENDED)] = "order-ended",
+    [E (ORDER_REFUSED)] = "order-refused",
+    [E (ORDER_UNHEARD)] = "order-unheard",
+    [E (SERIAL)] = "serial",
+    [E (ONLINE)] = "online",
+  };
+  return names[event];
+}

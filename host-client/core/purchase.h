@@ -77,3 +77,7 @@ typedef struct
  * nothing changes. */
 gboolean purchase_step (PurchaseState *state, PurchaseEvent event, const PurchaseFacts *facts,
                         guint *effects);
+
+/* For logs. */
+const char *purchase_state_to_text (PurchaseState state);
+const char *purchase_event_to_text (PurchaseEvent event);

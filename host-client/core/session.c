@@ -69,6 +69,12 @@ clear_timer (guint *timer)
   *timer = 0;
 }
 
+static const char *const state_names[] = {
+  [SESSION_OFFLINE] = "offline",       [SESSION_LOOKING_UP] = "looking-up",
+  [SESSION_CONNECTING] = "connecting", [SESSION_LOGGING_IN] = "logging-in",
+  [SESSION_ONLINE] = "online",         [SESSION_WAITING] = "waiting",
+};
+
 static void
 set_state (Session *session, SessionState state, ConnectionEnd end, const char *detail,
            const char *fingerprint, guint retry_ms)
@@ -79,7 +85,7 @@ set_state (Session *session, SessionState state, ConnectionEnd end, const char *
   session->detail = new_detail;
   session->fingerprint = new_fingerprint;
   session->report = (SessionReport){ state, end, session->detail, session->fingerprint, retry_ms };
-  log_info ("session", "state=%d account=%s %s", state, session->account, detail);
+  log_info ("session", "state=%s account=%s %s", state_names[state], session->account, detail);
   for (guint i = 0; i < session->watchers->len; i++)
     {
       Watcher *watcher = &g_array_index (session->watchers, Watcher, i);
@@ -115,8 +121,9 @@ try_next_address (Session *session)
   };
   session->is_attempting = TRUE;
   session->login_timer = g_timeout_add_seconds (LOGIN_DEADLINE_S, on_login_deadline, session);
-  set_state (session, SESSION_CONNECTING, CONNECTION_END_CLOSED, "", NULL, 0);
+  /* In this order: a watcher may close the session from within its callback. */
   connection_open (session->connection, &target);
+  set_state (session, SESSION_CONNECTING, CONNECTION_END_CLOSED, "", NULL, 0);
 }
 
 static gboolean
@@ -179,7 +186,7 @@ begin (Session *session)
 {
   session->looking_up = g_cancellable_new ();
   set_state (session, SESSION_LOOKING_UP, CONNECTION_END_CLOSED, "", NULL, 0);
-  if (session->looking_up != NULL)
+  if (session->looking_up != NULL) /* unless a watcher has closed the session */
     endpoint_look_up_async (session->domain, session->server, session->looking_up, on_looked_up, session);
 }
 

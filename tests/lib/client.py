@@ -69,8 +69,8 @@ class HostClient:
     def listen(self):
         return Listener(self.spawn("--json", "listen"))
 
-    def terminal(self, *words):
-        return Terminal(self, words)
+    def terminal(self, *words, has_password=True):
+        return Terminal(self, words, has_password)
 
 
 class Listener:
@@ -112,15 +112,20 @@ class Listener:
 class Terminal:
     """The interactive client on a terminal of its own. What it shows is kept without escape sequences."""
 
-    def __init__(self, client, words=()):
+    def __init__(self, client, words=(), has_password=True):
+        """Without `has_password` the program has to ask for it."""
         read = client.password_pipe()
         argv = client.arguments(read, words)
+        if not has_password:
+            place = argv.index("--password-fd")
+            del argv[place:place + 2]
         self.raw = b""
         self.status = None
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.set_inheritable(read, True)
             os.environ["TERM"] = "xterm"
+            os.environ.pop("DBUS_SESSION_BUS_ADDRESS", None)
             os.execvp(argv[0], argv)
         os.close(read)
 

@@ -570,6 +570,25 @@ def test_interactive_wrong_password_ends(device, closing):
     assert screen.end() == 4
 
 
+def test_password_is_asked_for_and_not_shown(device, closing):
+    one = device()
+    screen = one.terminal("login", has_password=False)
+    closing(screen.kill)
+    screen.wait(f"Password of {one.jid}: ")
+    screen.enter(PASSWORD)
+    screen.wait("online as")
+    assert screen.end() == 0
+    assert PASSWORD not in screen.text()
+
+
+def test_interrupt_at_the_password_gives_up(device, closing):
+    screen = device().terminal("login", has_password=False)
+    closing(screen.kill)
+    screen.wait("Password of")
+    screen.type("\x03")
+    assert screen.end() == 4
+
+
 def test_interrupt_gives_the_terminal_back(device, closing):
     screen = device().terminal()
     closing(screen.kill)

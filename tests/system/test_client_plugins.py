@@ -264,6 +264,18 @@ def test_second_refusal_asks_anew_and_says_that_the_serial_is_bad(shop, probe, d
     assert code == 0, err
 
 
+def test_expired_is_told_apart_from_never_registered(shop, probe, device):
+    plugin, descriptor = probe("OLD-1", "OLD-2", "GOOD-3")
+    one = device(descriptor)
+    running = Running(one, "plugin", "use", plugin, "--yes")
+    assert running.next("ask")["reason"] == "needs-registration"
+    press(shop, running.charge())
+    assert running.next("ask")["reason"] == "expired"
+    press(shop, running.charge())
+    code, _, err = running.end()
+    assert code == 0, err
+
+
 def test_serial_that_runs_out_at_work_leads_to_the_dialogue(shop, probe, device):
     """The plugin accepts it and then says that it has expired; another serial makes the command run."""
     plugin, descriptor = probe("GOOD-1-old", "GOOD-2")
