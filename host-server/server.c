@@ -190,7 +190,8 @@ host_server_free (HostServer *server)
     market_stop (server->market);
   /* What is committed still has its done functions run, and those lean on the rooms. */
   g_clear_pointer (&core->controls, controls_free);
-  g_clear_pointer (&core->store, store_close);
+  store_close (core->store); /* which they still read */
+  core->store = NULL;
   g_clear_pointer (&server->admin, admin_free);
   g_clear_pointer (&server->configuration, configuration_free);
   g_clear_pointer (&core->modules, modules_free);
