@@ -166,7 +166,7 @@ class Shop:
         self.stub.start()
         modules = {"folder": BUILD / "keygen-modules"}
         if os.geteuid() == 0:
-            modules["uid_base"] = 61000
+            modules["uid_base"] = 61000 + 64 * int(os.environ.get("STOA_PART", 0))  # two run at a time
         self.host = Host(self.folder / "host", config={
             "billing stub": {"type": "standard", "mode": "live", "merchant": MERCHANT,
                              "base": self.provider.base if self.provider else f"http://{self.stub.address}", "api_key": KEY,
