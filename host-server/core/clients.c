@@ -126,18 +126,15 @@ static Jid *
 bind_resource (Stream *stream, const Jid *bare, const char *resource, StanzaError *error, gpointer data)
 {
   Clients *clients = data;
-  Account account = { 0 };
+  char uuid[37];
   /* It may have been removed since, and its name be another's. */
-  gboolean is_same = accounts_find (clients->server->store, jid_get_local (bare), &account)
-                     && g_strcmp0 (account.uuid, stream_get_account (stream)) == 0;
-  if (!is_same)
+  if (!accounts_find_uuid (clients->server->store, jid_get_local (bare), uuid)
+      || g_strcmp0 (uuid, stream_get_account (stream)) != 0)
     {
-      secret_wipe (&account, sizeof account);
       *error = STANZA_ERROR_NOT_ALLOWED;
       return NULL;
     }
-  Session *session = session_begin (clients->server->sessions, stream, bare, resource, account.uuid, error);
-  secret_wipe (&account, sizeof account);
+  Session *session = session_begin (clients->server->sessions, stream, bare, resource, uuid, error);
   if (session == NULL)
     return NULL;
   stream_set_account (stream, NULL);

@@ -22,11 +22,7 @@ im_find_account (Im *im, const Jid *jid, char uuid[37])
       g_strlcpy (uuid, session_get_account (sessions->pdata[0]), 37);
       return TRUE;
     }
-  Account account;
-  if (!accounts_find (im->server->store, jid_get_local (jid), &account))
-    return FALSE;
-  g_strlcpy (uuid, account.uuid, 37);
-  return TRUE;
+  return accounts_find_uuid (im->server->store, jid_get_local (jid), uuid);
 }
 
 void

@@ -264,6 +264,20 @@ accounts_find (Store *store, const char *local, Account *account)
   return account->uuid[0] != '\0';
 }
 
+gboolean
+accounts_find_uuid (Store *store, const char *local, char uuid[37])
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbQuery) query = db_query (store_peek_reader (store, STORE_MARKET),
+                                        "SELECT uuid FROM account WHERE local = ?", "s", local);
+  gboolean is_found = db_next (query, &error);
+  if (is_found)
+    g_strlcpy (uuid, db_get_text (query, 0), 37);
+  if (error != NULL)
+    log_error ("store", "cannot read an account: %s", error->message);
+  return is_found;
+}
+
 static gboolean
 list (DbQuery *query, AccountsFunc func, gpointer data, GError **error)
 {

@@ -33,6 +33,8 @@ typedef void (*AccountsDone) (AccountsOutcome outcome, const char *account_uuid,
 
 /* Looks up by prepared localpart, by index, on the main thread. FALSE if there is none. */
 gboolean accounts_find (Store *store, const char *local, Account *account);
+/* The same for the UUID alone, which is cheaper. */
+gboolean accounts_find_uuid (Store *store, const char *local, char uuid[37]);
 
 /* Derives the verifiers (PBKDF2, off the main thread) and commits the account. */
 void accounts_create (Store *store, const char *local, const Secret *password, AccountsDone done, gpointer data);

@@ -166,6 +166,10 @@ test_accounts_a_created_account_opens_with_its_password (Fixture *f, gconstpoint
   g_assert_cmpint (create (f, "alice", "correct horse", &uuid), ==, ACCOUNTS_OK);
   g_assert_true (accounts_find (f->store, "alice", &account));
   g_assert_cmpstr (account.uuid, ==, uuid);
+  char found[37] = "";
+  g_assert_true (accounts_find_uuid (f->store, "alice", found));
+  g_assert_cmpstr (found, ==, uuid);
+  g_assert_false (accounts_find_uuid (f->store, "bob", found));
   for (ScramHash hash = 0; hash < N_SCRAM_HASHES; hash++)
     {
       g_assert_cmpuint (account.verifiers[hash].iterations, >=, 10000);
