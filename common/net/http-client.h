@@ -91,8 +91,10 @@ HttpClient *http_client_new (GMainContext *context, const char *ca_file, guint m
 void http_client_free (HttpClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpClient, http_client_free)
 
-/* Starts a request; everything in it is copied. The handle is the client's and lives until @func is called or
- * http_call_cancel(); a caller that never cancels may ignore it. */
+/* Starts a request; everything in it is copied. On a kept connection that dies before any answer libcurl
+ * sends it once more by itself: what is sent must bear that (idempotency keys, signed deliveries with an id).
+ * The handle is the client's and lives until @func is called or http_call_cancel(); a caller that never
+ * cancels may ignore it. */
 HttpCall *http_client_send (HttpClient *client, const HttpBase *base, const HttpRequest *request,
                             HttpReplyFunc func, gpointer data);
 /* Ends @call without calling its function; whether the peer acted is then unknown. */

@@ -627,6 +627,49 @@ test_http_client_bears_hostile_servers (void)
   close (listener);
 }
 
+/* Answers one request, takes a second one on the same connection, and dies of it. */
+static gpointer
+die_of_the_second (gpointer data)
+{
+  int listener = GPOINTER_TO_INT (data);
+  char sink[4096];
+  static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  int peer = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+  g_assert_cmpint (recv (peer, sink, sizeof sink, 0), >, 0);
+  g_assert_cmpint (send (peer, answer, strlen (answer), MSG_NOSIGNAL), ==, strlen (answer));
+  g_assert_cmpint (recv (peer, sink, sizeof sink, 0), >, 0);
+  close (listener);
+  close (peer);
+  return NULL;
+}
+
+static void
+test_http_request_taken_before_the_peer_died_counts_as_sent (void)
+{
+  /* libcurl tries again by itself on a new connection, which is refused; but the first try may have been
+   * acted on. */
+  g_autoptr (GError) error = NULL;
+  int listener = listen_open ("127.0.0.1:0", &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (fcntl (listener, F_SETFL, 0), ==, 0);
+  guint16 port;
+  g_autofree char *address = listen_dup_address (listener, &port);
+  g_autofree char *url = g_strconcat ("http://", address, NULL);
+  House house = { .client = http_client_new (NULL, NULL, 0), .base = http_base_new (url, NULL) };
+  GThread *thread = g_thread_new ("mortal", die_of_the_second, GINT_TO_POINTER (listener));
+  HttpRequest request = { .method = "POST", .path = "/x", .body = "{}", .body_length = 2 };
+  g_auto (Got) first = ask (&house, &request);
+  g_assert_cmpint (first.outcome, ==, HTTP_ANSWERED);
+  g_auto (Got) second = ask (&house, &request);
+  g_test_message ("%s", second.reason);
+  g_assert_cmpint (second.outcome, ==, HTTP_BROKEN);
+  g_thread_join (thread);
+  g_auto (Got) third = ask (&house, &request); /* and this one certainly was not */
+  g_assert_cmpint (third.outcome, ==, HTTP_CANNOT_CONNECT);
+  http_client_free (house.client);
+  http_base_free (house.base);
+}
+
 /* --- TLS */
 
 /* A self-signed certificate for @name in @folder. */
@@ -805,6 +848,7 @@ main (int argc, char **argv)
   TEST (server_ends_a_request_that_drips);
   TEST (server_limits_connections_of_an_address);
   TEST (client_bears_hostile_servers);
+  TEST (request_taken_before_the_peer_died_counts_as_sent);
   TEST (tls_is_verified_and_certificates_are_reloaded);
   TEST (base_accepts_https_or_loopback_only);
   TEST (base_contains_what_lies_under_it);
