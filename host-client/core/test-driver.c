@@ -308,7 +308,7 @@ static const char probe_text[]
       "[Return probe]\n0=ok\n-3=expired\n"
       "[Command who]\ncall=cstr probe_who ()\nfree=probe_free\n"
       "[Deliver]\nenv=PROBE_SERIAL\nglobal=char probe_serial[64]\n"
-      "[Limits]\ncall-timeout-ms=1500\nrestart=1/60s\n";
+      "[Limits]\ncall-timeout-ms=2400\nrestart=1/60s\n";
 
 char *
 driver_ship_probe (TestClient *client, const char *name)

@@ -317,7 +317,7 @@ test_a_server_that_does_not_answer_is_given_up (TestClient *client, gconstpointe
 
   g_assert_cmpstr (driver_start (client, plugin, "good"), ==, "running ");
   before_us = g_get_monotonic_time ();
-  /* In two thirds of the call time-out of 1.5 s, so that the plugin can still say so. */
+  /* In two thirds of the call time-out of 2.4 s, so that the plugin can still say so. */
   g_assert_cmpstr (driver_run (client, plugin, "probe", tcp), ==, "ok ETIMEDOUT");
   g_assert_cmpint (g_get_monotonic_time () - before_us, >=, 900 * 1000);
   g_assert_cmpstr (driver_run (client, plugin, "probe", many), ==, "ok EAGAIN"); /* four at once */
@@ -539,6 +539,28 @@ test_what_is_not_as_described_is_not_installed (TestClient *client, gconstpointe
 }
 
 static void
+test_an_object_that_cannot_be_looked_at_is_not_installed (TestClient *client, gconstpointer data)
+{
+  static const char text[]
+      = "[Plugin]\nformat=1\nid=%s\nname=Bomb\nversion=1\nobject=lib%s.so\nsha256=@SHA256@\n"
+        "[Limits]\ncall-timeout-ms=100\n";
+  static const char *const rows[][2]
+      = { { "bomb", "'libbomb.so' was loaded to look at it, but crashed (Segmentation fault)" },
+          { "tarpit",
+            "'libtarpit.so' was loaded to look at it, but did not answer in time and was stopped" } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree char *object = g_strdup_printf ("%s/lib%s.so", g_getenv ("PLUGIN_PROBES"), rows[i][0]);
+      g_autofree char *file = g_strdup_printf ("%s.legacy", rows[i][0]);
+      g_autofree char *filled = g_strdup_printf (text, rows[i][0], rows[i][0]);
+      g_autofree char *path = driver_ship (client, object, file, filled);
+
+      expect_refusal (client, path, PLUGIN_ERROR_SYMBOLS, rows[i][1]);
+    }
+}
+
+static void
 test_a_changed_copy_is_refused_when_it_starts (TestClient *client, gconstpointer data)
 {
   g_autoptr (Plugin) plugin = driver_install_probe (client, "probe");
@@ -613,6 +635,8 @@ main (int argc, char **argv)
   add ("/plugin/two-plugins-with-the-same-symbols-do-not-meet",
        test_two_plugins_with_the_same_symbols_do_not_meet);
   add ("/plugin/what-is-not-as-described-is-not-installed", test_what_is_not_as_described_is_not_installed);
+  add ("/plugin/an-object-that-cannot-be-looked-at-is-not-installed",
+       test_an_object_that_cannot_be_looked_at_is_not_installed);
   add ("/plugin/a-changed-copy-is-refused-when-it-starts", test_a_changed_copy_is_refused_when_it_starts);
   add ("/plugin/a-new-version-replaces-the-old-one", test_a_new_version_replaces_the_old_one);
   return g_test_run ();

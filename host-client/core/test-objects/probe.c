@@ -42,7 +42,7 @@ probe_check (const char *serial, long long *expires)
 {
   static const char *const answers[]
       = { "good", "failed", "bad", "expired", "later", "early", "other", "seats" };
-  volatile int *nowhere = NULL;
+  volatile int *volatile nowhere = NULL;
 
   if (strcmp (serial, "mayday") == 0)
     *nowhere = 1;
@@ -203,7 +203,7 @@ int
 probe_run (const char *input, char *output, size_t room)
 {
   char word[32] = "", host[64] = "", port[16] = "";
-  volatile int *nowhere = NULL;
+  volatile int *volatile nowhere = NULL;
 
   sscanf (input, "%31s %63s %15s", word, host, port);
   errno = 0;
