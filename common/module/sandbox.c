@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -91,6 +92,16 @@ set_limits (const SandboxPlan *plan)
          && set_limit (RLIMIT_STACK, 8 << 20) && (plan->uid == 0 || set_limit (RLIMIT_NPROC, n_tasks));
 }
 
+/* A service manager may have given the host powers that a plain user has not, and they would be inherited. */
+static bool
+drop_capabilities (void)
+{
+  struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+  struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+  return prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0
+         && syscall (SYS_capset, &header, none) == 0;
+}
+
 bool
 sandbox_drop (const SandboxPlan *plan, SandboxFault *fault)
 {
@@ -107,6 +118,9 @@ sandbox_drop (const SandboxPlan *plan, SandboxFault *fault)
       snprintf (fault->text, sizeof fault->text, "vendor code does not run as root");
       return false;
     }
+
+  if (!drop_capabilities ())
+    return fail (fault, "give up capabilities");
 
   /* The client's broker takes sockets out of the plugin's process, for which the plugin has to be dumpable.
    */
