@@ -12,7 +12,7 @@
 #define RECORD_BYTES 16384 /* what one TLS record carries */
 #define BACKLOG                                                                                              \
   65536             /* encrypted bytes kept for a socket that takes no more; the rest stays with the stream */
-#define BURST_S   5 /* a rate is a mean over so many seconds */
+#define BURST_S   2 /* a rate is a mean over so many seconds */
 #define LINGER_US (3 * G_USEC_PER_SEC)
 #define DEAD_MS   60000 /* unacknowledged so long: the peer is gone */
 

@@ -452,13 +452,13 @@ test_connection_over_its_rate_is_read_more_slowly (Fixture *fixture, gconstpoint
   g_autoptr (GString) hundred = g_string_new (NULL);
   for (int i = 0; i < 100; i++)
     g_string_append (hundred, "<presence/>");
-  fixture->limits.stanzas_per_s = 10; /* and so 50 at once */
+  fixture->limits.stanzas_per_s = 10; /* and so 20 at once */
   login (fixture);
   say (fixture, hundred->str);
   g_assert_cmpuint (count_dots (fixture), ==, 100);
   say (fixture, hundred->str);
   g_assert_cmpuint (count_dots (fixture), ==, 100);
-  advance (fixture, 4 * G_USEC_PER_SEC);
+  advance (fixture, 7 * G_USEC_PER_SEC);
   g_assert_cmpuint (count_dots (fixture), ==, 100);
   advance (fixture, 2 * G_USEC_PER_SEC);
   g_assert_cmpuint (count_dots (fixture), ==, 200);
