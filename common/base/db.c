@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK (stoa-db-error, db_error)
+G_DEFINE_QUARK (stoa - db - error, db_error)
 
 #define MAX_CACHED 256
 
@@ -14,15 +14,15 @@ struct Db
 {
   sqlite3 *handle;
   char *path;
-  GHashTable *statements; /* SQL text -> idle sqlite3_stmt */
+  GHashTable *statements; /* address of a text -> Cached */
 };
 
 struct DbQuery
 {
   Db *db;
   sqlite3_stmt *statement;
-  char *sql;
-  int status; /* of preparing and binding */
+  const char *sql; /* its address: what the statement is given back under */
+  int status;      /* of preparing and binding */
 };
 
 static DbErrorCode
@@ -30,17 +30,24 @@ error_code (int status)
 {
   switch (status & 0xff)
     {
-    case SQLITE_CONSTRAINT: return DB_ERROR_CONSTRAINT;
-    case SQLITE_FULL: return DB_ERROR_FULL;
+    case SQLITE_CONSTRAINT:
+      return DB_ERROR_CONSTRAINT;
+    case SQLITE_FULL:
+      return DB_ERROR_FULL;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-    case SQLITE_PERM: return DB_ERROR_READ_ONLY;
+    case SQLITE_PERM:
+      return DB_ERROR_READ_ONLY;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return DB_ERROR_CORRUPT;
+    case SQLITE_NOTADB:
+      return DB_ERROR_CORRUPT;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return DB_ERROR_BUSY;
-    case SQLITE_IOERR: return status == SQLITE_IOERR_WRITE ? DB_ERROR_FULL : DB_ERROR_FAILED;
-    default: return DB_ERROR_FAILED;
+    case SQLITE_LOCKED:
+      return DB_ERROR_BUSY;
+    case SQLITE_IOERR:
+      return status == SQLITE_IOERR_WRITE ? DB_ERROR_FULL : DB_ERROR_FAILED;
+    default:
+      return DB_ERROR_FAILED;
     }
 }
 
@@ -59,10 +66,20 @@ execute (Db *db, const char *sql, GError **error)
   return status == SQLITE_OK || fail (db, status, error);
 }
 
-static void
-finalize_statement (gpointer statement)
+/* A prepared statement, found again by the address of its static text. A text that is not static may come
+ * back at the address of another, which is noticed here. */
+typedef struct
 {
-  sqlite3_finalize (statement);
+  sqlite3_stmt *statement;
+  gboolean is_busy;
+} Cached;
+
+static void
+cached_free (gpointer data)
+{
+  Cached *cached = data;
+  sqlite3_finalize (cached->statement);
+  g_free (cached);
 }
 
 Db *
@@ -70,7 +87,7 @@ db_open (const char *path, DbMode mode, GError **error)
 {
   g_autoptr (Db) db = g_new0 (Db, 1);
   db->path = g_strdup (path);
-  db->statements = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, finalize_statement);
+  db->statements = g_hash_table_new_full (NULL, NULL, NULL, cached_free);
 
   if (mode != DB_OPEN_READ)
     {
@@ -102,8 +119,8 @@ db_open (const char *path, DbMode mode, GError **error)
     return NULL;
   if (!execute (db, "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON", error))
     return NULL;
-  /* Every savepoint keeps what it may have to undo: in memory, or it opens and writes a temporary file for each. Hot pages
-   * stay cached, and are copied into the file less often. */
+  /* Every savepoint keeps what it may have to undo: in memory, or it opens and writes a temporary file for
+   * each. Hot pages stay cached, and are copied into the file less often. */
   if (!execute (db, "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32768", error)
       || (mode != DB_OPEN_READ && !execute (db, "PRAGMA wal_autocheckpoint=4000", error)))
     return NULL;
@@ -137,13 +154,14 @@ db_migrate (Db *db, const char *const *steps, gsize n_steps, GError **error)
         return FALSE;
       }
   }
-  if (version > (gint64) n_steps)
+  if (version > (gint64)n_steps)
     {
-      g_set_error (error, DB_ERROR, DB_ERROR_NEWER, "'%s' was written by a newer version (schema %" G_GINT64_FORMAT
-                   ", known %zu)", db->path, version, n_steps);
+      g_set_error (error, DB_ERROR, DB_ERROR_NEWER,
+                   "'%s' was written by a newer version (schema %" G_GINT64_FORMAT ", known %zu)", db->path,
+                   version, n_steps);
       return FALSE;
     }
-  for (gsize i = (gsize) version; i < n_steps; i++)
+  for (gsize i = (gsize)version; i < n_steps; i++)
     {
       g_autofree char *mark = g_strdup_printf ("PRAGMA user_version=%zu", i + 1);
       if (!db_begin (db, error))
@@ -162,11 +180,13 @@ gboolean
 db_migrate_family (Db *db, const char *family, const char *const *steps, gsize n_steps, GError **error)
 {
   if (!db_run (db, error,
-               "CREATE TABLE IF NOT EXISTS schema_family (name TEXT PRIMARY KEY, version BIGINT NOT NULL)", ""))
+               "CREATE TABLE IF NOT EXISTS schema_family (name TEXT PRIMARY KEY, version BIGINT NOT NULL)",
+               ""))
     return FALSE;
   gint64 version = 0;
   {
-    g_autoptr (DbQuery) query = db_query (db, "SELECT version FROM schema_family WHERE name = ?", "s", family);
+    g_autoptr (DbQuery) query
+        = db_query (db, "SELECT version FROM schema_family WHERE name = ?", "s", family);
     GError *local = NULL;
     if (db_next (query, &local))
       version = db_get_int (query, 0);
@@ -176,14 +196,14 @@ db_migrate_family (Db *db, const char *family, const char *const *steps, gsize n
         return FALSE;
       }
   }
-  if (version > (gint64) n_steps)
+  if (version > (gint64)n_steps)
     {
       g_set_error (error, DB_ERROR, DB_ERROR_NEWER,
-                   "'%s' was written by a newer version (%s schema %" G_GINT64_FORMAT ", known %zu)", db->path,
-                   family, version, n_steps);
+                   "'%s' was written by a newer version (%s schema %" G_GINT64_FORMAT ", known %zu)",
+                   db->path, family, version, n_steps);
       return FALSE;
     }
-  for (gsize i = (gsize) version; i < n_steps; i++)
+  for (gsize i = (gsize)version; i < n_steps; i++)
     {
       if (!db_begin (db, error))
         return FALSE;
@@ -191,7 +211,7 @@ db_migrate_family (Db *db, const char *family, const char *const *steps, gsize n
           || !db_run (db, error,
                       "INSERT INTO schema_family (name, version) VALUES (?, ?)"
                       " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
-                      "si", family, (gint64) i + 1)
+                      "si", family, (gint64)i + 1)
           || !db_commit (db, error))
         {
           db_rollback (db);
@@ -205,16 +225,17 @@ db_migrate_family (Db *db, const char *family, const char *const *steps, gsize n
 static int
 take_statement (Db *db, const char *sql, sqlite3_stmt **statement)
 {
-  gpointer key, value;
-  if (g_hash_table_steal_extended (db->statements, sql, &key, &value))
+  Cached *cached = g_hash_table_lookup (db->statements, sql);
+  if (cached != NULL && !cached->is_busy && strcmp (sqlite3_sql (cached->statement), sql) == 0)
     {
-      g_free (key);
-      *statement = value;
+      cached->is_busy = TRUE;
+      *statement = cached->statement;
       return SQLITE_OK;
     }
   return sqlite3_prepare_v3 (db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 }
 
+/* @sql is only an address here. */
 static void
 give_statement (Db *db, const char *sql, sqlite3_stmt *statement)
 {
@@ -222,17 +243,27 @@ give_statement (Db *db, const char *sql, sqlite3_stmt *statement)
     return;
   sqlite3_reset (statement);
   sqlite3_clear_bindings (statement);
-  if (g_hash_table_size (db->statements) >= MAX_CACHED || g_hash_table_contains (db->statements, sql))
-    sqlite3_finalize (statement);
-  else
-    g_hash_table_insert (db->statements, g_strdup (sql), statement);
+  Cached *cached = g_hash_table_lookup (db->statements, sql);
+  if (cached != NULL && cached->statement == statement)
+    {
+      cached->is_busy = FALSE;
+      return;
+    }
+  if (cached != NULL || g_hash_table_size (db->statements) >= MAX_CACHED)
+    {
+      sqlite3_finalize (statement);
+      return;
+    }
+  cached = g_new0 (Cached, 1);
+  cached->statement = statement;
+  g_hash_table_insert (db->statements, (gpointer)sql, cached);
 }
 
 static int
 bind_all (sqlite3_stmt *statement, const char *types, va_list args)
 {
   int status = SQLITE_OK;
-  g_assert (sqlite3_bind_parameter_count (statement) == (int) strlen (types));
+  g_assert (sqlite3_bind_parameter_count (statement) == (int)strlen (types));
 
   for (int i = 0; types[i] != '\0' && status == SQLITE_OK; i++)
     switch (types[i])
@@ -299,7 +330,7 @@ db_query (Db *db, const char *sql, const char *types, ...)
 {
   DbQuery *query = g_new0 (DbQuery, 1);
   query->db = db;
-  query->sql = g_strdup (sql);
+  query->sql = sql;
   query->status = take_statement (db, sql, &query->statement);
   if (query->status == SQLITE_OK)
     {
@@ -337,14 +368,13 @@ db_query_free (DbQuery *query)
   if (query == NULL)
     return;
   give_statement (query->db, query->sql, query->statement);
-  g_free (query->sql);
   g_free (query);
 }
 
 const char *
 db_get_text (DbQuery *query, int column)
 {
-  return (const char *) sqlite3_column_text (query->statement, column);
+  return (const char *)sqlite3_column_text (query->statement, column);
 }
 
 gint64
@@ -362,7 +392,7 @@ db_get_blob (DbQuery *query, int column, gsize *length)
       return NULL;
     }
   const void *bytes = sqlite3_column_blob (query->statement, column);
-  *length = (gsize) sqlite3_column_bytes (query->statement, column);
+  *length = (gsize)sqlite3_column_bytes (query->statement, column);
   return bytes != NULL ? bytes : "";
 }
 

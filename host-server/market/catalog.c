@@ -83,6 +83,34 @@ catalog_fill (Catalog *catalog, const GPtrArray *plugins, GHashTable *owned)
   return TRUE;
 }
 
+static const GPtrArray *
+get_plugins (Market *market, GError **error)
+{
+  if (market->catalog == NULL)
+    market->catalog = plugins_load_all (market_peek_reader (market), error);
+  return market->catalog;
+}
+
+const Plugin *
+catalog_find (Market *market, const char *id)
+{
+  const GPtrArray *plugins = get_plugins (market, NULL);
+  guint low = 0, high = plugins != NULL ? plugins->len : 0;
+  while (low < high)
+    {
+      guint middle = (low + high) / 2;
+      const Plugin *plugin = g_ptr_array_index (plugins, middle);
+      int order = strcmp (id, plugin->id);
+      if (order == 0)
+        return plugin;
+      if (order < 0)
+        high = middle;
+      else
+        low = middle + 1;
+    }
+  return NULL;
+}
+
 static GHashTable *
 load_owned (Market *market, const char *account, GError **error)
 {
@@ -110,17 +138,16 @@ handle_catalog (ServiceRequest *request, gpointer data)
       service_request_refuse (request, STANZA_ERROR_BAD_REQUEST, error->message, NULL);
       return;
     }
-  if (market->catalog == NULL)
-    market->catalog = plugins_load_all (market_peek_reader (market), &error);
+  const GPtrArray *plugins = get_plugins (market, &error);
   g_autoptr (GHashTable) owned
-      = market->catalog != NULL ? load_owned (market, service_request_get_account (request), &error) : NULL;
+      = plugins != NULL ? load_owned (market, service_request_get_account (request), &error) : NULL;
   if (owned == NULL)
     {
       service_request_fail (request, "market", error);
       return;
     }
   g_ptr_array_set_size (catalog->entries, 0);
-  if (!catalog_fill (catalog, market->catalog, owned))
+  if (!catalog_fill (catalog, plugins, owned))
     {
       service_request_refuse (request, STANZA_ERROR_ITEM_NOT_FOUND, NULL, NULL);
       return;

@@ -366,35 +366,41 @@ retry_later (Turn *turn, const Job *job, IssueCase *item, Purchase *purchase, co
   return leave_source (turn, job, item, purchase, result->reason, error);
 }
 
-/* Whether @job's claim still stands; reads only. */
+/* What @job is about, if its claim still stands; reads only. *@item and *@purchase are NULL if it does not,
+ * and then there is nothing to decide. */
 static gboolean
-find_is_held (Turn *turn, const Job *job, gboolean *is_held, GError **error)
+open_case (Turn *turn, const Job *job, IssueCase **item, Purchase **purchase, GError **error)
 {
-  g_autoptr (DbQuery) query
-      = db_query (turn->db, "SELECT 1 FROM job WHERE id = ? AND fence = ?", "ii", job->id, job->fence);
-  return turn_find (query, is_held, error);
-}
-
-gboolean
-issue_settle (Turn *turn, const Job *job, const IssueResult *result, GError **error)
-{
+  GError *local = NULL;
   gboolean is_held;
-  if (!find_is_held (turn, job, &is_held, error))
-    return FALSE;
+  *item = NULL;
+  *purchase = NULL;
+  {
+    g_autoptr (DbQuery) query
+        = db_query (turn->db, "SELECT 1 FROM job WHERE id = ? AND fence = ?", "ii", job->id, job->fence);
+    if (!turn_find (query, &is_held, error))
+      return FALSE;
+  }
   if (!is_held)
     return TRUE;
-
-  GError *local = NULL;
-  g_autoptr (IssueCase) item = issue_case_load (turn->db, job->subject, &local);
-  g_autoptr (Purchase) purchase = item != NULL ? purchase_load (turn->db, item->purchase, &local) : NULL;
+  g_autoptr (IssueCase) found = issue_case_load (turn->db, job->subject, &local);
+  if (found != NULL)
+    *purchase = purchase_load (turn->db, found->purchase, &local);
   if (local != NULL)
     {
       g_propagate_error (error, local);
       return FALSE;
     }
-  if (purchase == NULL)
+  if (*purchase == NULL)
     return job_finish (turn, job, &is_held, error);
+  *item = g_steal_pointer (&found);
+  return TRUE;
+}
 
+static gboolean
+settle_case (Turn *turn, const Job *job, IssueCase *item, Purchase *purchase, const IssueResult *result,
+             GError **error)
+{
   if (item->state != ISSUE_CALLING && item->state != ISSUE_VOIDING)
     step (turn, item, ISSUE_EVENT_CALL); /* this was the call */
   switch (result->kind)
@@ -413,27 +419,30 @@ issue_settle (Turn *turn, const Job *job, const IssueResult *result, GError **er
 }
 
 gboolean
+issue_settle (Turn *turn, const Job *job, const IssueResult *result, GError **error)
+{
+  g_autoptr (IssueCase) item = NULL;
+  g_autoptr (Purchase) purchase = NULL;
+  if (!open_case (turn, job, &item, &purchase, error))
+    return FALSE;
+  return item == NULL || settle_case (turn, job, item, purchase, result, error);
+}
+
+gboolean
 issue_from_pool (Turn *turn, const Job *job, GError **error)
 {
-  gboolean is_held;
-  if (!find_is_held (turn, job, &is_held, error))
-    return FALSE;
-  if (!is_held)
-    return TRUE;
-
-  GError *local = NULL;
-  g_autoptr (IssueCase) item = issue_case_load (turn->db, job->subject, &local);
-  if (local != NULL)
-    {
-      g_propagate_error (error, local);
-      return FALSE;
-    }
+  g_autoptr (IssueCase) item = NULL;
+  g_autoptr (Purchase) purchase = NULL;
   g_autoptr (Secret) key = NULL;
-  if (item != NULL && !pool_take (turn, item->plugin, item->line, item->generation, &key, error))
+  if (!open_case (turn, job, &item, &purchase, error))
+    return FALSE;
+  if (item == NULL)
+    return TRUE;
+  if (!pool_take (turn, item->plugin, item->line, item->generation, &key, error))
     return FALSE;
   IssueResult result = { .kind = key != NULL ? ISSUE_GOT_SERIAL : ISSUE_REFUSED,
                          .serial = key,
                          .reason = "the pool is empty",
                          .retry_after_s = -1 };
-  return issue_settle (turn, job, &result, error);
+  return settle_case (turn, job, item, purchase, &result, error);
 }

@@ -156,7 +156,7 @@ decline_done (Market *market, gpointer data, const GError *error)
 static gboolean
 find_is_source_up (Market *market, const char *id)
 {
-  g_autoptr (Plugin) plugin = plugin_load (market_peek_reader (market), id, NULL);
+  const Plugin *plugin = catalog_find (market, id);
   if (plugin == NULL || !g_str_equal (plugin->source, SOURCE_KEYGEN))
     return TRUE;
   return market->server->modules != NULL

@@ -245,7 +245,7 @@ payments_run_checkout (Market *market, const Job *job)
   if (purchase == NULL)
     return;
 
-  g_autoptr (Plugin) plugin = plugin_load (market_peek_reader (market), purchase->plugin, NULL);
+  const Plugin *plugin = catalog_find (market, purchase->plugin);
   g_autofree char *key = purchase->checkout_try == 0
                              ? g_strdup (purchase->id)
                              : g_strdup_printf ("%s.%u", purchase->id, purchase->checkout_try);

@@ -5,6 +5,7 @@
 #include "host-server/market/desk.h"
 #include "host-server/market/jobs.h"
 #include "host-server/market/market.h"
+#include "host-server/market/plugins.h"
 
 typedef struct Subscribers Subscribers; /* serials.c */
 typedef struct Waiters Waiters;         /* waiters.c */
@@ -66,6 +67,9 @@ void serials_clear (Market *market);
 void serials_push_changes (Market *market, const char *account);
 void serials_push_order (Market *market, const OrderNote *note);
 void catalog_init (Market *market);
+/* What is or was on sale under @id, as committed, from memory; lent until the main loop turns. NULL if there
+ * is none. */
+const Plugin *catalog_find (Market *market, const char *id);
 void order_requests_init (Market *market);
 void callbacks_init (Market *market);
 void market_commands_init (Market *market);
