@@ -10,6 +10,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 /* The test looks for the mark and writes the orders behind it: "deed when host-pid". */
 #define MARK "HOSTILE-ORDERS:"
@@ -53,6 +56,16 @@ name_stage (void)
   return fd >= 0 ? "stage 1" : "stage 2";
 }
 
+/* An innocent call beside a hostile one of the same module. */
+static const char *
+work_for_a_while (void)
+{
+  int word = 0;
+  const struct timespec duration = { .tv_sec = 1, .tv_nsec = 500000000 };
+  syscall (SYS_futex, &word, 0 /* wait */, 0, &duration, NULL, 0);
+  return "innocent";
+}
+
 static void __attribute__ ((constructor)) construct (void)
 {
   char text[sizeof orders];
@@ -92,6 +105,8 @@ host_keygen (const HostModuleApi *api, const HostKeygenRequest *request, char *s
   call_api = api;
   if (strcmp (request->term, "stage") == 0)
     snprintf (serial, cap, "%s", name_stage ());
+  else if (strcmp (request->term, "innocent") == 0)
+    snprintf (serial, cap, "%s", work_for_a_while ());
   else if (strcmp (deed_when, "constructor") == 0)
     snprintf (serial, cap, "%s", constructor_result);
   else

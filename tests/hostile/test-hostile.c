@@ -325,7 +325,7 @@ on_done (const ModulesKeygenResult *result, gpointer data)
 }
 
 static void
-call (Fixture *fixture, const char *module, const char *term, Outcome *outcome)
+ask (Fixture *fixture, const char *module, const char *term, Outcome *outcome)
 {
   ModulesKeygenRequest request = { .module = module,
                                    .user = "user",
@@ -334,8 +334,20 @@ call (Fixture *fixture, const char *module, const char *term, Outcome *outcome)
                                    .line = "line",
                                    .paid_at_s = 1764000000 };
   modules_keygen_call (fixture->modules, &request, on_done, outcome);
+}
+
+static void
+wait_for (const Outcome *outcome)
+{
   while (!outcome->is_done)
     g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+call (Fixture *fixture, const char *module, const char *term, Outcome *outcome)
+{
+  ask (fixture, module, term, outcome);
+  wait_for (outcome);
 }
 
 static void
@@ -472,6 +484,25 @@ test_hostile_module_that_fails_again_and_again_is_quarantined_and_tried_later (F
   outcome_clear (&outcome);
 }
 
+/* The zygote has to go because of one call; the other, which is not to blame, is run again in the next. */
+static void
+test_hostile_call_does_not_take_an_innocent_one_of_its_module_along (Fixture *fixture, gconstpointer data)
+{
+  Outcome hostile = { 0 }, innocent = { 0 };
+  install (fixture, "STOA_HOSTILE", "hostile.so", "fork_and_hold", "call-stage1");
+  ask (fixture, "hostile.so", "", &hostile);
+  turn_for_ms (2000);
+  ask (fixture, "hostile.so", "innocent", &innocent);
+  wait_for (&hostile);
+  g_assert_false (innocent.is_done);
+  g_assert_cmpint (hostile.outcome, ==, MODULES_FAILED);
+  wait_for (&innocent);
+  g_assert_cmpstr (innocent.serial, ==, "innocent");
+  outcome_clear (&hostile);
+  outcome_clear (&innocent);
+  assert_nothing_is_left (1);
+}
+
 /* Only with -m slow: it takes the half minute that it is about. */
 static void
 test_hostile_zygote_that_burns_a_processor_is_ended (Fixture *fixture, gconstpointer data)
@@ -509,6 +540,7 @@ main (int argc, char **argv)
         }
 #define ADD(name) g_test_add ("/hostile/" #name, Fixture, NULL, set_up, test_##name, tear_down)
   ADD (hostile_thousand_calls_leave_nothing_and_count_from_one);
+  ADD (hostile_call_does_not_take_an_innocent_one_of_its_module_along);
   ADD (hostile_module_that_fails_again_and_again_is_quarantined_and_tried_later);
   if (g_test_slow ())
     ADD (hostile_zygote_that_burns_a_processor_is_ended);
