@@ -4,6 +4,7 @@
 
 #define NS_PING    "urn:xmpp:ping"
 #define NS_VERSION "jabber:iq:version"
+#define NS_LAST    "jabber:iq:last"
 #define NS_TIME    "urn:xmpp:time"
 
 static void
@@ -29,6 +30,16 @@ answer_time (ServiceRequest *request, gpointer data)
   service_request_reply (request, xml);
 }
 
+static void
+answer_last (ServiceRequest *request, gpointer data)
+{
+  Im *im = data;
+  gint64 served_us = clock_get_monotonic_us (im->server->clock) - im->started_us;
+  g_autofree char *xml = g_strdup_printf ("<query xmlns='" NS_LAST "' seconds='%" G_GINT64_FORMAT "'/>",
+                                          served_us / G_USEC_PER_SEC);
+  service_request_reply (request, xml);
+}
+
 void
 im_entity_init (Im *im)
 {
@@ -39,6 +50,9 @@ im_entity_init (Im *im)
       services_add (services, target, STANZA_TYPE_GET, "ping", NS_PING, SERVICE_TREE_FREE, answer_ping, im);
       services_add_feature (services, target, NS_PING);
     }
+  services_add (services, SERVICE_DOMAIN, STANZA_TYPE_GET, "query", NS_LAST, SERVICE_TREE_FREE, answer_last,
+                im);
+  services_add_feature (services, SERVICE_DOMAIN, NS_LAST);
   for (gsize i = 0; i < G_N_ELEMENTS (targets); i++)
     {
       services_add (services, targets[i], STANZA_TYPE_GET, "query", NS_VERSION, SERVICE_TREE_FREE,

@@ -36,6 +36,7 @@ im_new (Server *server)
 {
   Im *im = g_new0 (Im, 1);
   im->server = server;
+  im->started_us = clock_get_monotonic_us (server->clock);
   im->rosters = g_hash_table_new (g_str_hash, g_str_equal);
   im->drains = g_hash_table_new (g_str_hash, g_str_equal);
   im_roster_init (im);

@@ -14,6 +14,7 @@ struct Im
   GHashTable *rosters; /* bare JID -> Roster (lent), of accounts with sessions */
   GHashTable *drains;  /* bare JID -> Drain, of accounts whose offline messages are being handed over */
   guint64 n_pushes;    /* ids of roster pushes */
+  gint64 started_us;   /* monotonic */
 };
 
 /* A limit of the configuration file; 0, which means none there, is G_MAXINT64 here. */

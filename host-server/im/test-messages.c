@@ -403,12 +403,14 @@ test_disco_answers_for_domain_market_and_account (void)
       { "<identity category='account' type='registered'/>" } },
     { "bob@d", "<query xmlns='http://jabber.org/protocol/disco#info'/>", { "<service-unavailable" } },
     { "d", "<query xmlns='http://jabber.org/protocol/disco#info' node='x'/>", { "<item-not-found" } },
+    { "d", "<query xmlns='jabber:iq:last'/>", { " seconds='90'/>" } },
     { "market.d", "<query xmlns='jabber:iq:version'/>", { "<name>Stoa</name><version>" } },
   };
   g_autoptr (World) world = world_new (NULL);
   world_add_account (world, "alice");
   world_add_account (world, "bob");
   Session *alice = log_in (world, "alice/phone", THERE);
+  clock_advance_us (world_get_server (world)->clock, 90 * G_USEC_PER_SEC);
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autofree char *xml
