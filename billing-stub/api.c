@@ -223,6 +223,15 @@ cancel_checkout (Api *api, HttpExchange *exchange)
   return refusal_of (outcome, error);
 }
 
+/* To the microsecond, so that a page can end within a second. */
+static char *
+dup_precise_time (gint64 wall_us)
+{
+  g_autofree char *whole = clock_dup_rfc3339 (wall_us);
+  whole[strlen (whole) - 1] = '\0'; /* the Z */
+  return g_strdup_printf ("%s.%06dZ", whole, (int)(wall_us % G_USEC_PER_SEC));
+}
+
 static Answer
 list_checkouts (Api *api, HttpExchange *exchange)
 {
@@ -246,7 +255,7 @@ list_checkouts (Api *api, HttpExchange *exchange)
       json_array_append_new (checkouts, one.body);
     }
   Answer answer = { 200, json_pack ("{so}", "checkouts", checkouts) };
-  g_autofree char *next = clock_dup_rfc3339 (last_us);
+  g_autofree char *next = dup_precise_time (last_us);
   if (g_strv_length (ids) == MAX_SINCE)
     json_object_set_new (answer.body, "next", json_string (next));
   return answer;

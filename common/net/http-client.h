@@ -87,7 +87,7 @@ typedef void (*HttpReplyFunc) (const HttpReply *reply, gpointer data);
  * trusted roots then; NULL: the system's. At most @max_connections at once (0: 64), 8 to one host; further
  * requests wait, their time-outs running. */
 HttpClient *http_client_new (GMainContext *context, const char *ca_file, guint max_connections);
-/* Cancels what is open; no HttpReplyFunc is called any more. */
+/* Cancels what is open; no HttpReplyFunc is called any more. Not from inside one. */
 void http_client_free (HttpClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpClient, http_client_free)
 

@@ -44,6 +44,7 @@ struct ControlLink
 {
   Controls *controls;
   int fd;
+  uid_t uid;                          /* of the client, for the record */
   GSource *reading, *writing, *timer; /* each NULL when not waited for */
   GString *in, *out;
   gsize n_written;
@@ -166,7 +167,7 @@ run (ControlLink *link, gsize length)
       control_link_end (link);
       return;
     }
-  log_info ("control", "command %s", call->entry->name);
+  log_info ("control", "command '%s' uid=%u", call->entry->name, (guint)link->uid);
   call->link = link;
   link->call = call;
   call->entry->handle (call, call->entry->data);
@@ -232,12 +233,13 @@ greet (ControlLink *link)
 }
 
 static gboolean
-may_speak (int fd)
+may_speak (int fd, uid_t *uid)
 {
-  struct ucred peer;
+  struct ucred peer = { 0 };
   socklen_t length = sizeof peer;
-  return getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0
-         && (peer.uid == 0 || peer.uid == geteuid ());
+  gboolean is_known = getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+  *uid = peer.uid;
+  return is_known && (peer.uid == 0 || peer.uid == geteuid ());
 }
 
 static gboolean
@@ -247,7 +249,8 @@ on_client (int listener, GIOCondition condition, gpointer data)
   int fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0)
     return G_SOURCE_CONTINUE;
-  if (!may_speak (fd) || g_hash_table_size (controls->links) >= MAX_LINKS)
+  uid_t uid;
+  if (!may_speak (fd, &uid) || g_hash_table_size (controls->links) >= MAX_LINKS)
     {
       close (fd);
       return G_SOURCE_CONTINUE;
@@ -255,6 +258,7 @@ on_client (int listener, GIOCondition condition, gpointer data)
   ControlLink *link = g_new0 (ControlLink, 1);
   link->controls = controls;
   link->fd = fd;
+  link->uid = uid;
   link->in = g_string_new (NULL);
   link->out = g_string_new (NULL);
   g_hash_table_add (controls->links, link);

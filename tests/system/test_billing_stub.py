@@ -253,6 +253,20 @@ def test_changed_checkouts_are_listed_since_a_time(start, receiver):
     assert stub.call("GET", "/v1/checkouts?since=x")[0] == 400
 
 
+def test_long_list_is_read_in_pages(start, receiver):
+    stub = start()
+    orders = [f"o_{i}" for i in range(620)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda order: stub.checkout(receiver.url, order=order), orders))
+    seen, since, n_pages = set(), "2020-01-01T00:00:00Z", 0
+    while since is not None:
+        status, answer = stub.call("GET", f"/v1/checkouts?since={since}")
+        assert status == 200 and n_pages < 4
+        seen |= {one["order"] for one in answer["checkouts"]}
+        since, n_pages = answer.get("next"), n_pages + 1
+    assert seen == set(orders) and n_pages == 2
+
+
 # --- faults
 
 def test_fault_duplicate_repeats_the_same_id(start, receiver):
