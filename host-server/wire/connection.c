@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #define READ_BYTES   65536
+#define RATED_BYTES  16384
 #define RECORD_BYTES 16384 /* what one TLS record carries */
 #define BACKLOG                                                                                              \
   65536             /* encrypted bytes kept for a socket that takes no more; the rest stays with the stream */
@@ -404,7 +405,10 @@ connection_ready (PollWatch *watch, guint32 events)
       || (connection->state == CONNECTION_OPEN && !stream_wants_bytes (connection->stream)))
     return;
 
-  ssize_t n = recv (watch->fd, connections->input, READ_BYTES, 0);
+  /* What is read is handled, whatever the rate says: under a rate it is less at once. */
+  const ConnectionLimits *limits = connections->limits;
+  gsize room = limits->stanzas_per_s != 0 || limits->bytes_per_s != 0 ? RATED_BYTES : READ_BYTES;
+  ssize_t n = recv (watch->fd, connections->input, room, 0);
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
     {
       connection_close (connection);
@@ -413,7 +417,7 @@ connection_ready (PollWatch *watch, guint32 events)
   /* A short read has emptied the socket; the next bytes make a new edge. But the end of a stream makes none
    * again. */
   connection->is_readable
-      = n == READ_BYTES || (n < 0 && errno == EINTR) || (n > 0 && connection->has_hung_up);
+      = (gsize)n == room || (n < 0 && errno == EINTR) || (n > 0 && connection->has_hung_up);
   if (n > 0)
     {
       connection->read_us = timers_now_us (connections->timers);
