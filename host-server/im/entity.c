@@ -1,5 +1,5 @@
-/* What the server says of itself: that it is there (XEP-0199), its version (XEP-0092) and its time
- * (XEP-0202). */
+/* What the server says of itself: that it is there (XEP-0199), its version (XEP-0092), its time (XEP-0202), and
+ * since when it serves (XEP-0012). */
 #include "host-server/im/room.h"
 
 #define NS_PING    "urn:xmpp:ping"
