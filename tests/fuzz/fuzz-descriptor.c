@@ -7,6 +7,24 @@
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
+/* No index points outside its list, and every size is one that can be served. */
+static void
+check_signature (const Descriptor *descriptor, const DescriptorSignature *signature)
+{
+  if (signature->n_args > DESCRIPTOR_MAX_ARGS || signature->symbol[0] == '\0')
+    g_error ("a signature without its symbol, or too long");
+  for (guint i = 0; i < signature->n_args; i++)
+    {
+      const DescriptorArg *arg = &signature->args[i];
+      gboolean has_size = arg->kind == DESCRIPTOR_ARG_SIZEOF || arg->kind == DESCRIPTOR_ARG_BUFFER;
+
+      if ((arg->variable == DESCRIPTOR_VARIABLE_OWN && arg->own >= descriptor->n_own)
+          || (arg->kind == DESCRIPTOR_ARG_CALLBACK && arg->provide >= descriptor->n_provides)
+          || arg->type == DESCRIPTOR_VOID || (has_size && arg->size == 0) || arg->size > DESCRIPTOR_MAX_BUFFER)
+        g_error ("argument %u of %s is not one that can be passed", i, signature->symbol);
+    }
+}
+
 static void
 check (const Descriptor *descriptor)
 {
@@ -23,6 +41,12 @@ check (const Descriptor *descriptor)
   for (guint i = 0; i < descriptor->n_commands; i++)
     if (descriptor->commands[i].call >= descriptor->n_calls)
       g_error ("a command without its call");
+  for (guint i = 0; i < descriptor->n_calls; i++)
+    check_signature (descriptor, &descriptor->calls[i].signature);
+  for (guint i = 0; i < DESCRIPTOR_N_PHASES; i++)
+    for (guint j = 0; j < descriptor->phases[i].n_steps; j++)
+      if (descriptor->phases[i].steps[j] >= descriptor->n_calls)
+        g_error ("a step without its call");
   for (guint i = 0; i < descriptor->n_calls; i++)
     for (gint64 value = -4; value <= 4; value++)
       if (!descriptor_class_name (descriptor_call_classify (&descriptor->calls[i], value)))
