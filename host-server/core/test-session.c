@@ -255,7 +255,7 @@ static void
 test_session_counts_from_enable_on (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r") "<presence/>");
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   assert_says (stream, "<r " SM "/>", "<a " SM " h='0'/>");
   assert_says (stream, "<presence/><presence/><r " SM "/>", "<a " SM " h='2'/>");
   assert_says (stream, "<enable " SM "/>", "<failed " SM "><unexpected-request " STANZAS "/></failed>");
@@ -269,7 +269,7 @@ static void
 test_session_asks_once_and_again_for_the_rest (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   Session *session = session_book_find (fixture->book, "alice@d/r");
   send_message (session, "1");
   send_message (session, "2");
@@ -282,7 +282,7 @@ static void
 test_session_resumes_with_what_was_not_acknowledged (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   g_autoptr (Session) session = session_ref (session_book_find (fixture->book, "alice@d/r"));
   stream_receive (stream, "<presence/>", 11);
   send_message (session, "1");
@@ -312,7 +312,7 @@ static void
 test_session_not_resumed_in_time_hands_over_what_it_owes (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   Session *session = session_book_find (fixture->book, "alice@d/r");
   send_message (session, "1");
   send_message (session, "2");
@@ -335,7 +335,7 @@ static void
 test_session_is_resumed_by_its_own_account_alone (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   stream_lose (stream);
   g_autoptr (Stream) thief = connect_client (fixture, OPEN BOB OPEN);
   resume (thief, id, 0);
@@ -347,7 +347,7 @@ static void
 test_session_resumed_elsewhere_leaves_its_old_stream (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   g_autoptr (Stream) again = connect_client (fixture, OPEN ALICE OPEN);
   resume (again, id, 0);
   assert_says (stream, " ",
@@ -365,7 +365,7 @@ static void
 test_session_count_too_high_ends_the_stream (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   send_message (session_book_find (fixture->book, "alice@d/r"), "1");
   g_free (take_output (stream));
   assert_says (stream, "<a " SM " h='2'/>",
@@ -378,7 +378,7 @@ static void
 test_session_count_too_high_does_not_resume (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   stream_lose (stream);
   g_autoptr (Stream) again = connect_client (fixture, OPEN ALICE OPEN);
   resume (again, id, 1);
@@ -391,7 +391,7 @@ static void
 test_session_closed_by_its_client_does_not_rest (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   send_message (session_book_find (fixture->book, "alice@d/r"), "1");
   stream_receive (stream, "</stream:stream>", 16);
   assert_seen (fixture, "(ended alice@d/r)(undelivered 1)");
@@ -401,7 +401,7 @@ static void
 test_session_held_acknowledges_only_what_went_before (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   Session *session = session_book_find (fixture->book, "alice@d/r");
   stream_receive (stream, "<presence/><presence/>", 22);
   guint64 first = session_hold (session);
@@ -423,7 +423,7 @@ test_session_held_acknowledges_only_what_went_before (Fixture *fixture, gconstpo
   g_assert_true (stream_wants_bytes (stream));
 
   /* Released after the end: swallowed. */
-  g_autoptr (Session) guard = session_ref (session);
+  G_GNUC_UNUSED g_autoptr (Session) guard = session_ref (session);
   guint64 late = session_hold (session);
   stream_receive (stream, "</stream:stream>", 16);
   session_release (session, late);
@@ -432,7 +432,7 @@ test_session_held_acknowledges_only_what_went_before (Fixture *fixture, gconstpo
 static void
 test_session_tells_what_was_delivered (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (Stream) plain = connect_client (fixture, OPEN ALICE OPEN BIND ("plain"));
+  G_GNUC_UNUSED g_autoptr (Stream) plain = connect_client (fixture, OPEN ALICE OPEN BIND ("plain"));
   Session *session = session_book_find (fixture->book, "alice@d/plain");
   send_message (session, "1");
   session_when_delivered (session, on_delivered, fixture);
@@ -444,7 +444,7 @@ test_session_tells_what_was_delivered (Fixture *fixture, gconstpointer data)
   assert_seen (fixture, "(ended alice@d/plain)(kept)");
 
   g_autoptr (Stream) managed = connect_client (fixture, OPEN ALICE OPEN BIND ("managed"));
-  g_autofree char *id = enable (managed);
+  G_GNUC_UNUSED g_autofree char *id = enable (managed);
   session = session_book_find (fixture->book, "alice@d/managed");
   session_send_xml (session, "<message id='1'/>", 17);
   session_when_delivered (session, on_delivered, fixture);
@@ -463,7 +463,7 @@ test_session_what_a_room_keeps_is_not_undelivered (Fixture *fixture, gconstpoint
 {
   static const char text[] = "<message from='bob@d' id='kept'/>";
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   Session *session = session_book_find (fixture->book, "alice@d/r");
   g_autoptr (Stanza) stanza = stanza_new_from_bytes (text, strlen (text));
   session_send (session, stanza, &(StanzaRoot){ .is_kept = TRUE });
@@ -476,7 +476,7 @@ static void
 test_session_with_the_same_address_replaces_the_old (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) old = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autoptr (Stream) new = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
+  G_GNUC_UNUSED g_autoptr (Stream) new = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
   g_autofree char *output = take_output (old);
   g_assert_true (g_str_has_prefix (output, "<stream:error><conflict "));
   assert_seen (fixture, "(ended alice@d/r)");
@@ -487,9 +487,9 @@ test_session_with_the_same_address_replaces_the_old (Fixture *fixture, gconstpoi
 static void
 test_session_book_holds_so_many_for_an_account (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (Stream) one = connect_client (fixture, OPEN ALICE OPEN BIND ("1"));
-  g_autoptr (Stream) two = connect_client (fixture, OPEN ALICE OPEN BIND ("2"));
-  g_autoptr (Stream) three = connect_client (fixture, OPEN ALICE OPEN BIND ("3"));
+  G_GNUC_UNUSED g_autoptr (Stream) one = connect_client (fixture, OPEN ALICE OPEN BIND ("1"));
+  G_GNUC_UNUSED g_autoptr (Stream) two = connect_client (fixture, OPEN ALICE OPEN BIND ("2"));
+  G_GNUC_UNUSED g_autoptr (Stream) three = connect_client (fixture, OPEN ALICE OPEN BIND ("3"));
   g_autoptr (Stream) four = connect_client (fixture, OPEN ALICE OPEN);
   assert_says (four, BIND ("4"),
                "<iq to='alice@d' type='error' id='b'><error type='wait'><resource-constraint " STANZAS
@@ -506,7 +506,7 @@ static void
 test_session_over_its_limit_ends_with_the_next_turn (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   Session *session = session_book_find (fixture->book, "alice@d/r");
   for (int i = 0; i < 55; i++)
     {
@@ -522,7 +522,7 @@ test_session_over_its_limit_ends_with_the_next_turn (Fixture *fixture, gconstpoi
   g_string_truncate (fixture->seen, 0);
 
   /* Without acknowledgements bytes alone are counted. */
-  g_autoptr (Stream) plain = connect_client (fixture, OPEN ALICE OPEN BIND ("p"));
+  G_GNUC_UNUSED g_autoptr (Stream) plain = connect_client (fixture, OPEN ALICE OPEN BIND ("p"));
   session = session_book_find (fixture->book, "alice@d/p");
   g_autofree char *filler = g_strnfill (60000, 'x');
   g_autofree char *large = g_strdup_printf ("<message id='l'>%s</message>", filler);
@@ -539,7 +539,7 @@ static void
 test_session_resting_over_its_limit_ends_too (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Stream) stream = connect_client (fixture, OPEN ALICE OPEN BIND ("r"));
-  g_autofree char *id = enable (stream);
+  G_GNUC_UNUSED g_autofree char *id = enable (stream);
   Session *session = session_book_find (fixture->book, "alice@d/r");
   stream_lose (stream);
   for (int i = 0; i < 51; i++)
