@@ -148,6 +148,18 @@ def test_login_with_starttls_and_with_direct_tls(device):
     assert online["jid"].startswith(one.jid + "/")
 
 
+@pytest.mark.timeout_s(120)
+def test_short_sessions_end_well_whenever_the_goodbye_comes(device):
+    """Several at once, so that the server's goodbye is sometimes there before the client looks for it."""
+    one = device()
+    one.must("login")
+    for _ in range(5):
+        running = [one.spawn("--json", "login") for _ in range(6)]
+        for process in running:
+            out, err = process.communicate(timeout=60)
+            assert process.returncode == 0, (out, err)
+
+
 def test_wrong_password_is_not_authenticated(device):
     one = device()
     one.password = "not-the-word"
