@@ -18,6 +18,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* A path in the folder where everybody may do anything (outside.h). */
+static const char *
+in_outside (const char *name)
+{
+  static char path[128];
+  snprintf (path, sizeof path, "/tmp/stoa-outside-%d/%s", (int)host_pid, name);
+  return path;
+}
+
 /* --- files --- */
 
 const char *
@@ -57,7 +66,7 @@ list_folder (void)
 const char *
 create_file (void)
 {
-  return tell (open ("/tmp/stoa-hostile-was-here", O_WRONLY | O_CREAT, 0600));
+  return tell (open (in_outside ("was-here"), O_WRONLY | O_CREAT, 0600));
 }
 
 const char *
@@ -69,25 +78,25 @@ open_for_truncation (void)
 const char *
 truncate_file (void)
 {
-  return tell (truncate ("/usr/lib/os-release", 0));
+  return tell (truncate (in_outside ("victim"), 0));
 }
 
 const char *
 change_mode (void)
 {
-  return tell (chmod ("/tmp", 0));
+  return tell (chmod (in_outside (""), 0));
 }
 
 const char *
 make_folder (void)
 {
-  return tell (mkdir ("/tmp/stoa-hostile-folder", 0700));
+  return tell (mkdir (in_outside ("folder"), 0700));
 }
 
 const char *
 remove_file (void)
 {
-  return tell (unlink ("/tmp/stoa-hostile-victim"));
+  return tell (unlink (in_outside ("victim")));
 }
 
 const char *
@@ -283,7 +292,7 @@ const char *
 move_out_of_folder (void)
 {
   int fd = open ("gift", O_RDWR | O_CREAT, 0600);
-  return fd < 0 ? "no file" : tell (rename ("gift", "/tmp/stoa-hostile-was-here"));
+  return fd < 0 ? "no file" : tell (rename ("gift", in_outside ("was-here")));
 }
 
 const char *

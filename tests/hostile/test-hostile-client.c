@@ -2,6 +2,7 @@
  * process that stays. Its one filter is the boundary; once it is loaded a second one takes code mappings
  * away. */
 #include "common/module/launch.h"
+#include "tests/hostile/outside.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -11,7 +12,6 @@
 
 #define OWN_USER 61300
 #define MARK     "HOSTILE-ORDERS:"
-#define VICTIM   "/tmp/stoa-hostile-victim"
 
 /* As in test-hostile.c: what must come of a deed, in a constructor and in a command; '!': the plugin ends for
  * that reason. */
@@ -152,8 +152,7 @@ set_up (Fixture *fixture, gconstpointer tried)
   g_chmod (fixture->folder, 0755);
   if (geteuid () == 0)
     g_assert_cmpint (chown (fixture->data, OWN_USER, OWN_USER), ==, 0);
-  g_assert_true (g_file_set_contents (VICTIM, "still here", -1, NULL));
-  g_chmod (VICTIM, 0666);
+  outside_make ();
   fixture->launcher = launcher_new (runner, NULL, &error);
   g_assert_no_error (error);
 }
@@ -178,7 +177,7 @@ tear_down (Fixture *fixture, gconstpointer tried)
   empty (fixture->data);
   empty (fixture->folder);
   g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
-  g_unlink (VICTIM);
+  outside_remove ();
   g_free (fixture->folder);
   g_free (fixture->data);
   g_free (fixture->answer);
@@ -315,9 +314,7 @@ test_row (Fixture *fixture, gconstpointer data)
   if (!is_expected)
     g_test_fail_printf ("expected %s, got answer=%s end=%s", expected, fixture->answer, fixture->end);
 
-  g_assert_true (g_file_test (VICTIM, G_FILE_TEST_EXISTS));
-  g_assert_false (g_file_test ("/tmp/stoa-hostile-was-here", G_FILE_TEST_EXISTS));
-  g_assert_false (g_file_test ("/tmp/stoa-hostile-folder", G_FILE_TEST_EXISTS));
+  outside_assert_untouched ();
   if (fixture->launch != NULL)
     launch_stop (fixture->launch, "the test is over");
   while (fixture->end == NULL)

@@ -2,6 +2,7 @@
  * the second stage of the sandbox taken away. After each row the host still serves an innocent module, and
  * nothing is left: no process, no descriptor, no file. */
 #include "host-server/modules/modules.h"
+#include "tests/hostile/outside.h"
 
 #include <dirent.h>
 #include <glib/gstdio.h>
@@ -13,7 +14,6 @@
 
 #define OWN_USERS 61100
 #define MARK      "HOSTILE-ORDERS:"
-#define VICTIM    "/tmp/stoa-hostile-victim"
 
 typedef enum
 {
@@ -289,8 +289,7 @@ set_up (Fixture *fixture, gconstpointer data)
                              .cpu_s = 3,
                              .memory_bytes = 64 << 20,
                              .clock = fixture->clock };
-  g_assert_true (g_file_set_contents (VICTIM, "still here", -1, NULL));
-  g_chmod (VICTIM, 0666);
+  outside_make ();
   fixture->modules = modules_new (&options);
   g_assert_cmpstr (modules_get_problem (fixture->modules), ==, NULL);
   install (fixture, "STOA_WEATHER", "weather.so", NULL, NULL);
@@ -311,7 +310,7 @@ tear_down (Fixture *fixture, gconstpointer data)
     }
   g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
   g_free (fixture->folder);
-  g_unlink (VICTIM);
+  outside_remove ();
 }
 
 static void
@@ -404,9 +403,7 @@ test_row (Fixture *fixture, gconstpointer data)
     }
 
   assert_nothing_is_left (2);
-  g_assert_true (g_file_test (VICTIM, G_FILE_TEST_EXISTS));
-  g_assert_false (g_file_test ("/tmp/stoa-hostile-was-here", G_FILE_TEST_EXISTS));
-  g_assert_false (g_file_test ("/tmp/stoa-hostile-folder", G_FILE_TEST_EXISTS));
+  outside_assert_untouched ();
   struct rlimit limit;
   g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
   g_assert_cmpuint (limit.rlim_cur, >, 0);
