@@ -68,21 +68,39 @@ find_known (Turn *turn, const BuyRequest *request, BuyOutcome *outcome, Purchase
   return *purchase != NULL;
 }
 
+/* What a user can have us keep: orders that are open, and orders at all. */
+static gboolean
+find_is_too_many (Turn *turn, const char *account, gboolean *is_too_many, GError **error)
+{
+  const MarketSettings *settings = &turn->desk->settings;
+  gint64 n_open = 0, n_today = 0, day_ago_us = turn->now_us - G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC;
+  if (settings->open_orders_per_user > 0
+      && !count (db_query (turn->db, "SELECT COUNT (*) FROM purchase_line WHERE account = ? AND is_open = 1",
+                           "s", account),
+                 &n_open, error))
+    return FALSE;
+  if (settings->orders_per_user_per_day > 0
+      && !count (db_query (turn->db, "SELECT COUNT (*) FROM purchase WHERE account = ? AND created_us > ?",
+                           "si", account, day_ago_us),
+                 &n_today, error))
+    return FALSE;
+  *is_too_many = (settings->open_orders_per_user > 0 && n_open >= settings->open_orders_per_user)
+                 || (settings->orders_per_user_per_day > 0 && n_today >= settings->orders_per_user_per_day);
+  return TRUE;
+}
+
 /* BUY_NEW if nothing stands in the way. */
 static gboolean
 judge (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean *is_renewal, BuyOutcome *outcome,
        GError **error)
 {
   GError *local = NULL;
-  guint limit = turn->desk->settings.open_orders_per_user;
-  gint64 n_open = 0;
+  gboolean is_too_many = FALSE;
   if (!entitlements_expire (turn, request->account, error))
     return FALSE;
   g_autoptr (Entitlement) owned = entitlement_load (turn->db, request->account, request->plugin, &local);
-  if (local == NULL && limit > 0)
-    count (db_query (turn->db, "SELECT COUNT (*) FROM purchase_line WHERE account = ? AND is_open = 1", "s",
-                     request->account),
-           &n_open, &local);
+  if (local == NULL)
+    find_is_too_many (turn, request->account, &is_too_many, &local);
   if (local != NULL)
     {
       g_propagate_error (error, local);
@@ -101,7 +119,7 @@ judge (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean *is
            && !pool_has_free (turn->db, plugin->id))
     *outcome = BUY_OUT_OF_STOCK;
   else
-    *outcome = limit > 0 && n_open >= limit ? BUY_TOO_MANY : BUY_NEW;
+    *outcome = is_too_many ? BUY_TOO_MANY : BUY_NEW;
   return TRUE;
 }
 

@@ -22,7 +22,8 @@ typedef struct
   gint64 sweep_us;
   gint64 unmatched_alarm_us;
   gint64 unmatched_keep_us;
-  guint open_orders_per_user; /* 0: no limit */
+  guint open_orders_per_user;    /* 0: no limit */
+  guint orders_per_user_per_day; /* 0: no limit */
   LatePolicy late;
   /* Pauses before attempt 0, 1, …; lent from the Config. */
   const gint64 *poll_us, *keygen_retry_us, *refund_retry_us, *unmatched_retry_us;

@@ -138,6 +138,7 @@ read_settings (MarketSettings *settings, const Config *config)
   settings->unmatched_keep_us
       = config_get_int (config, "market", "unmatched_keep_d") * G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC;
   settings->open_orders_per_user = (guint)config_get_int (config, "limits", "open_orders_per_user");
+  settings->orders_per_user_per_day = (guint)config_get_int (config, "limits", "orders_per_user_per_day");
   settings->poll_us = config_get_seconds_list_us (config, "market", "poll_s", &settings->n_poll);
   settings->keygen_retry_us
       = config_get_seconds_list_us (config, "market", "keygen_retry_s", &settings->n_keygen_retry);

@@ -25,6 +25,7 @@ struct Market
   GSource *timer;         /* the next thing that is due */
   gint64 timer_us;        /* its wall time; 0: none */
   GSource *sweep;
+  gint64 seen_wall_us, seen_monotonic_us; /* at the last sweep */
   gboolean is_closing;
   guint64 n_refused_callbacks; /* not authentic, or not even an envelope */
   guint64 n_other_mode;

@@ -5,7 +5,8 @@
 #define CLAIM_LIMIT 256
 #define INBOX_KEEP_US                                                                                        \
   (G_GINT64_CONSTANT (90) * 86400 * G_USEC_PER_SEC) /* senders repeat an id for days, money.md */
-#define STUCK_US (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
+#define STUCK_US       (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
+#define CLOCK_SLACK_US (2 * G_USEC_PER_SEC)
 
 /* What waits for a time: one timer for the earliest of it, and a look every sweep_s at everything, which also
  * raises the alarms. */
@@ -186,9 +187,25 @@ sweep_wake_at (Market *market, gint64 due_us)
   g_source_attach (market->timer, g_main_context_get_thread_default ());
 }
 
+/* Terms and retries are kept in wall time. A clock that is set back gives nothing back that has expired, but
+ * somebody must know. */
+static void
+watch_clock (Market *market)
+{
+  gint64 wall_us = clock_get_wall_us (market->desk.clock),
+         monotonic_us = clock_get_monotonic_us (market->desk.clock);
+  gint64 expected_us = market->seen_wall_us + (monotonic_us - market->seen_monotonic_us);
+  if (market->seen_wall_us != 0 && wall_us < expected_us - CLOCK_SLACK_US)
+    log_error ("market", "the clock was set back by %" G_GINT64_FORMAT " s",
+               (expected_us - wall_us) / G_USEC_PER_SEC);
+  market->seen_wall_us = wall_us;
+  market->seen_monotonic_us = monotonic_us;
+}
+
 static gboolean
 sweep_fired (gpointer data)
 {
+  watch_clock (data);
   look (data, TRUE, FALSE);
   return G_SOURCE_CONTINUE;
 }

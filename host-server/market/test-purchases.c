@@ -82,6 +82,20 @@ test_purchases_open_orders_of_a_user_are_limited (Fixture *f, gconstpointer unus
 }
 
 static void
+test_purchases_orders_of_a_day_are_limited (Fixture *f, gconstpointer unused)
+{
+  f->desk.settings.orders_per_user_per_day = 3;
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *order = open_order (f, "dice");
+      turn (f, expire_order, order);
+    }
+  try_buy (f, ALICE, "dice", "too many", BUY_TOO_MANY);
+  clock_advance_us (f->desk.clock, G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC);
+  g_free (try_buy (f, ALICE, "dice", "tomorrow", BUY_NEW));
+}
+
+static void
 test_purchases_aliases_of_an_order_are_limited (Fixture *f, gconstpointer unused)
 {
   g_autofree char *order = open_order (f, "dice");
@@ -501,6 +515,7 @@ main (int argc, char **argv)
   ADD (a_request_has_one_order_for_ever);
   ADD (refusals_come_before_any_money);
   ADD (open_orders_of_a_user_are_limited);
+  ADD (orders_of_a_day_are_limited);
   ADD (aliases_of_an_order_are_limited);
   ADD (a_free_plugin_has_no_billing_step);
   ADD (the_same_delivery_changes_nothing);

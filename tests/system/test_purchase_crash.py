@@ -2,6 +2,7 @@
 on by itself. At the end books, serials and the provider's ledger agree: paid once, one serial, or all money back."""
 
 import json
+import resource
 import time
 import uuid
 
@@ -179,3 +180,20 @@ def test_kills_at_random_moments_leave_the_books_even(shop):
         shop.host.restart(hard=True)
     serials = [assert_settled(shop, name, orders[name], plugins[turn % 3]) for turn, name in enumerate(names)]
     assert len(set(serials)) == len(serials)
+
+
+def test_a_full_disk_acknowledges_no_money(shop):
+    """A callback that cannot be recorded is 503; the provider's next attempt finds room, and pays for one serial."""
+    customer = Customer(shop, shop.user())
+    order = customer.buy("dice").get("id")
+    event = shop.event(order)
+    pid = shop.host.process.pid
+    _soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
+    assert shop.callback(event, webhook_id="msg_full") == 503
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_until(lambda: shop.callback(event, webhook_id="msg_full") == 200, what="the store's recovery")
+    shown = shop.wait_order(order, "fulfilled")
+    assert len(shown["ledger"]) == 1 and len(shown["issue"]) == 1
+    assert list(customer.serials()) == ["dice"]
+    customer.close()
