@@ -145,5 +145,5 @@ def test_nothing_of_one_machine_is_in_the_tree():
 
 
 def test_commands_are_executable():
-    for name in ["test.sh", "tests/run-all", ".ci/run", "tests/lib/install-packages"]:
+    for name in ["test.sh", "tests/run-all", ".ci/run", "tests/lib/install-packages", "tests/lib/run-file"]:
         assert (ROOT / name).stat().st_mode & 0o111, name

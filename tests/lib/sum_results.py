@@ -52,7 +52,8 @@ def main(folder):
             good, bad, skip = count(path)
         except (ValueError, KeyError, TypeError, ElementTree.ParseError):
             good, bad, skip = 0, 1, 0
-        print(f"{path.stem}: {good} passed, {bad} failed, {skip} skipped ({path.suffix[1:]})")
+        if good or bad or skip:
+            print(f"{path.stem}: {good} passed, {bad} failed, {skip} skipped")
         passed, failed, skipped = passed + good, failed + bad, skipped + skip
     if skipped:
         print(f"{skipped} skipped: each says why above")
