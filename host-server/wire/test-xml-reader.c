@@ -277,6 +277,50 @@ test_reader_limits_depth_children_and_bytes (Fixture *fixture, gconstpointer dat
   g_assert_cmpuint (fed, <=, 220);
 }
 
+/* Feeds a long start tag byte by byte, and returns how it ended. */
+static XmlReaderOutcome
+drip (Fixture *fixture, const char *filler, gsize n_fillers)
+{
+  g_autoptr (XmlReader) reader = xml_reader_new (fixture->pool, &handler, fixture);
+  XmlReaderOutcome outcome = XML_READER_OK;
+  gsize consumed;
+  xml_reader_feed (reader, HEADER "<a b='", strlen (HEADER "<a b='"), &consumed);
+  for (gsize i = 0; i < n_fillers && outcome == XML_READER_OK; i++)
+    outcome = xml_reader_feed (reader, filler, strlen (filler), &consumed);
+  if (outcome == XML_READER_OK)
+    outcome = xml_reader_feed (reader, "'><c/></a>", 10, &consumed);
+  return outcome;
+}
+
+static void
+test_reader_drip_does_not_cost_the_square (Fixture *fixture, gconstpointer data)
+{
+  static const XmlLimits limits = { 256 * 1024, 64, 1000 };
+  GTimer *timer = g_timer_new ();
+
+  /* Nothing in it can end the tag: it waits, and is read once. */
+  g_assert_cmpint (drip (fixture, "x", 250000), ==, XML_READER_OK);
+  g_assert_true (g_str_has_suffix (fixture->seen->str, "xxx|<c/>|c jabber:client <c/>]"));
+  /* Every byte could end it: some patience, and no more. */
+  g_assert_cmpint (drip (fixture, ">", 250000), ==, XML_READER_TOO_LARGE);
+  g_assert_cmpint (drip (fixture, "&gt;", 60000), ==, XML_READER_TOO_LARGE);
+  g_assert_cmpint (drip (fixture, ">", 2000), ==, XML_READER_OK);
+  /* It would be half a minute of the processor otherwise. */
+  g_assert_cmpfloat (g_timer_elapsed (timer, NULL), <, 10);
+  g_timer_destroy (timer);
+
+  /* What waits counts for the size. */
+  gsize consumed;
+  XmlReaderOutcome outcome = XML_READER_OK;
+  xml_reader_set_limits (fixture->reader, &limits);
+  feed (fixture, HEADER "<a b='");
+  gsize n = 0;
+  while (outcome == XML_READER_OK && n++ < 300000)
+    outcome = xml_reader_feed (fixture->reader, "x", 1, &consumed);
+  g_assert_cmpint (outcome, ==, XML_READER_TOO_LARGE);
+  g_assert_cmpuint (n, <=, 256 * 1024);
+}
+
 static void
 test_reader_limits_the_header (Fixture *fixture, gconstpointer data)
 {
@@ -348,6 +392,7 @@ main (int argc, char **argv)
   ADD ("refused", test_reader_refuses_at_every_cut);
   ADD ("smuggled", test_reader_smuggled_utf16_never_gets_in);
   ADD ("limits", test_reader_limits_depth_children_and_bytes);
+  ADD ("drip", test_reader_drip_does_not_cost_the_square);
   ADD ("header-limits", test_reader_limits_the_header);
   ADD ("prefixes", test_reader_stream_prefixes_go_along);
   ADD ("stop", test_reader_stops_behind_the_element);

@@ -59,6 +59,9 @@ struct XmlReader
   const char *base;    /* during a feed: the byte at base_index */
   gint64 base_index;
   gint64 boundary; /* index behind the last thing that was whole */
+  gint64 token;    /* index of the tag or reference that has not ended */
+  gsize deferred;  /* bytes at the end of held that the parser has not got */
+  gsize rescanned; /* bytes the parser has looked at again for that token */
   XmlReaderOutcome outcome;
   gboolean is_open;
   gboolean is_closed;

@@ -5,6 +5,8 @@
 #define USUAL_HEADER "<stream:stream xmlns='jabber:client' xmlns:stream='" STREAM_NS "'>"
 #define MAX_HEADER   8192      /* bytes */
 #define PARSER_BYTES (4 << 20) /* read by one parser before it is replaced */
+#define LONG_TOKEN   1024      /* one that is longer is not looked at with every byte that comes */
+#define MAX_RESCANS  (8 << 20) /* bytes */
 #define PIECE        16384     /* handed to expat at once; its own buffer grows to twice that */
 
 static const XmlLimits no_limits = { 0, 64, 1000 };
@@ -80,6 +82,9 @@ drop_held (XmlReader *reader)
 {
   if (reader->held != NULL)
     g_string_free (g_steal_pointer (&reader->held), TRUE);
+  reader->deferred = 0;
+  reader->rescanned = 0;
+  reader->token = -1;
 }
 
 void
@@ -177,6 +182,46 @@ check_encoding (const char *bytes, gsize length, gboolean is_first)
   return XML_READER_OK;
 }
 
+static XmlReaderOutcome
+check_size (XmlReader *reader, gsize n_unfinished)
+{
+  gsize limit = !reader->is_open ? MAX_HEADER : reader->limits->max_bytes;
+  if (limit != 0 && n_unfinished > limit && reader->outcome == XML_READER_OK)
+    reader->outcome = XML_READER_TOO_LARGE;
+  return reader->outcome;
+}
+
+/* Expat looks at an unfinished token from its start each time more of it comes: a tag of some hundred
+ * kilobytes that drips in byte by byte would cost the square of that. Only these two characters end a long
+ * token; without one of them, bytes wait. */
+static gboolean
+may_wait (const XmlReader *reader, const char *bytes, gsize length)
+{
+  return reader->held != NULL && reader->parser->fed - reader->token > LONG_TOKEN
+         && memchr (bytes, '>', length) == NULL && memchr (bytes, ';', length) == NULL;
+}
+
+/* Who sends one of them with every byte, within quotes, has so much of our time. */
+static XmlReaderOutcome
+check_rescans (XmlReader *reader)
+{
+  if (reader->held != NULL)
+    reader->rescanned += (gsize)(reader->parser->fed - reader->token);
+  if (reader->rescanned > MAX_RESCANS)
+    reader->outcome = XML_READER_TOO_LARGE;
+  return reader->outcome;
+}
+
+static void
+note_token (XmlReader *reader)
+{
+  gint64 token = XML_GetCurrentByteIndex (reader->parser->expat);
+  if (token == reader->token)
+    return;
+  reader->token = token;
+  reader->rescanned = 0;
+}
+
 /* Hands @length bytes from reader->base + @offset to expat. */
 static void
 parse (XmlReader *reader, gsize offset, gsize length)
@@ -194,22 +239,14 @@ parse (XmlReader *reader, gsize offset, gsize length)
         }
       offset += piece;
       length -= piece;
-      gsize unfinished = (gsize)(parser->fed - reader->boundary);
-      gsize limit = !reader->is_open ? MAX_HEADER : reader->limits->max_bytes;
-      if (limit != 0 && unfinished > limit)
-        {
-          reader->outcome = XML_READER_TOO_LARGE;
-          return;
-        }
+      if (check_size (reader, (gsize)(parser->fed - reader->boundary)) != XML_READER_OK)
+        return;
     }
 }
 
 XmlReaderOutcome
 xml_reader_feed (XmlReader *reader, const char *bytes, gsize length, gsize *consumed)
 {
-  gint64 feed_index;
-  gsize offset = 0;
-
   *consumed = 0;
   if (reader->outcome != XML_READER_OK || reader->is_closed || length == 0)
     return reader->outcome;
@@ -236,26 +273,33 @@ xml_reader_feed (XmlReader *reader, const char *bytes, gsize length, gsize *cons
         }
       reader->boundary = reader->parser->fed;
     }
-  feed_index = reader->parser->fed;
+  gint64 new_index = reader->parser->fed + (gint64)reader->deferred;
+  if (may_wait (reader, bytes, length))
+    {
+      g_string_append_len (reader->held, bytes, (gssize)length);
+      reader->deferred += length;
+      *consumed = length;
+      return check_size (reader, reader->held->len);
+    }
+  gsize known = 0; /* bytes of held that the parser has */
   if (reader->held != NULL)
     {
-      offset = reader->held->len;
+      known = reader->held->len - reader->deferred;
       g_string_append_len (reader->held, bytes, (gssize)length);
       reader->base = reader->held->str;
-      reader->base_index = feed_index - (gint64)offset;
     }
   else
-    {
-      reader->base = bytes;
-      reader->base_index = feed_index;
-    }
-
-  parse (reader, offset, length);
+    reader->base = bytes;
+  reader->base_index = reader->parser->fed - (gint64)known;
+  gsize n_parsed = reader->deferred + length;
+  reader->deferred = 0;
+  if (check_rescans (reader) == XML_READER_OK)
+    parse (reader, known, n_parsed);
 
   XmlParser *parser = reader->parser;
   if (parser->is_stopped || reader->is_closed || reader->outcome != XML_READER_OK)
     {
-      *consumed = (gsize)CLAMP (reader->boundary - feed_index, 0, (gint64)length);
+      *consumed = (gsize)CLAMP (reader->boundary - new_index, 0, (gint64)length);
       drop_held (reader);
       if (parser->is_stopped && reader->outcome == XML_READER_OK && !reader->is_closed)
         {
@@ -270,10 +314,12 @@ xml_reader_feed (XmlReader *reader, const char *bytes, gsize length, gsize *cons
     {
       drop_held (reader);
       release_parser (reader);
+      return XML_READER_OK;
     }
-  else if (reader->held == NULL)
+  note_token (reader);
+  if (reader->held == NULL)
     reader->held = g_string_new_len (bytes + length - unfinished, (gssize)unfinished);
-  else
+  else if (reader->held->len > unfinished)
     g_string_erase (reader->held, 0, (gssize)(reader->held->len - unfinished));
   return XML_READER_OK;
 }
