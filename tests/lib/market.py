@@ -20,7 +20,7 @@ from lib.process import BUILD, wait_until
 SERIALS = "urn:stoa:serials:1"
 MARKET = "urn:stoa:market:1"
 
-QUICK = {"poll_s": "0.3,0.5", "keygen_retry_s": "0,0.1,0.2", "vendor_timeout_s": "1", "sweep_s": "0.5",
+QUICK = {"poll_s": "0.3,0.5", "keygen_retry_s": "0,0.1,0.2", "vendor_timeout_s": "2", "sweep_s": "0.5",
          "refund_retry_s": "0,0.2,0.5,1,2", "unmatched_retry_s": "0.1,0.3,0.5", "unmatched_alarm_s": "1",
          "lease_margin_s": "1", "expiry_grace_s": "0"}
 

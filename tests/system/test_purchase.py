@@ -192,7 +192,7 @@ def test_money_after_a_decline_goes_back(shop, customer):
 
 
 def test_an_unpaid_order_expires_only_after_asking(own_shop, customer):
-    shop = own_shop(market={"order_expiry_s": "2", "expiry_grace_s": "0.3"})
+    shop = own_shop(market={"order_expiry_s": "4", "expiry_grace_s": "0.3"})
     alice = customer(at=shop)
     order = alice.buy("dice").get("id")
     alice.push_of("order", id=order, state="expired")
@@ -203,11 +203,11 @@ def test_an_unpaid_order_expires_only_after_asking(own_shop, customer):
 
 
 def test_an_order_does_not_expire_while_the_provider_is_away(own_shop, customer):
-    shop = own_shop(market={"order_expiry_s": "2"})
+    shop = own_shop(market={"order_expiry_s": "4"})
     alice = customer(at=shop)
     order = alice.buy("dice").get("id")
     shop.stub.stop()
-    time.sleep(3)
+    time.sleep(5)
     assert shop.order(order)["state"] == "awaiting-payment"
 
 
@@ -398,7 +398,7 @@ def test_a_plugin_server_that_times_out_is_asked_and_voided_before_the_fallback(
     late = {}
 
     def issue_late(method, name, body):
-        time.sleep(1.5)
+        time.sleep(2.5)
         late[name] = method
         return 201, {"serial": f"LATE-{name}"}
 

@@ -33,7 +33,7 @@ class CrashingShop(Shop):
         self.host.address = split_address(self.host.addresses["xmpp"])
 
     def wait_dead(self):
-        status = wait_until(lambda: self.host.process.popen.poll(), timeout=15, what="the crash")
+        status = wait_until(lambda: self.host.process.popen.poll(), timeout=30, what="the crash")
         assert status == -9, status
 
     def revive(self):
@@ -164,6 +164,7 @@ def test_a_crash_while_refunding_gives_the_money_back_once(shop, point):
     customer.close()
 
 
+@pytest.mark.timeout_s(240)
 def test_kills_at_random_moments_leave_the_books_even(shop):
     """Twelve buyers, the server killed again and again under them."""
     names = [shop.user() for _ in range(12)]
