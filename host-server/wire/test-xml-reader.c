@@ -263,6 +263,23 @@ test_reader_limits_depth_children_and_bytes (Fixture *fixture, gconstpointer dat
           outcome = xml_reader_feed (reader, stanza + cut, length - cut, &consumed);
         g_assert_cmpint (outcome, ==, length > 200 ? XML_READER_TOO_LARGE : XML_READER_OK);
       }
+  /* Namespaces: many, or a long one. */
+  for (guint n = 64; n <= 65; n++)
+    {
+      g_autoptr (XmlReader) reader = xml_reader_new (fixture->pool, &handler, fixture);
+      g_autoptr (GString) stanza = g_string_new (HEADER "<a");
+      for (guint i = 0; i < n; i++)
+        g_string_append_printf (stanza, " xmlns:p%u='x'", i);
+      g_string_append (stanza, "/>");
+      g_assert_cmpint (xml_reader_feed (reader, stanza->str, stanza->len, &consumed), ==,
+                       n > 64 ? XML_READER_TOO_LARGE : XML_READER_OK);
+    }
+  g_autoptr (XmlReader) long_namespace = xml_reader_new (fixture->pool, &handler, fixture);
+  g_autofree char *letters = g_strnfill (1001, 'n');
+  g_autofree char *nested = g_strdup_printf (HEADER "<a><b><c xmlns='%s'/></b></a>", letters);
+  g_assert_cmpint (xml_reader_feed (long_namespace, nested, strlen (nested), &consumed), ==,
+                   XML_READER_TOO_LARGE);
+
   /* Endless attributes, and an endless name, in one start tag. */
   xml_reader_set_limits (fixture->reader, &limits);
   feed (fixture, HEADER "<a b='");

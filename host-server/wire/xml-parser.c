@@ -15,11 +15,12 @@
 
 #include <string.h>
 
-#define SEPARATOR    '\x01' /* cannot stand in XML */
-#define MAX_NS       1000
-#define MAX_PREFIXES 16    /* that a stream header may declare */
-#define BLANK_BYTES  65536 /* one that has read more is not used for another header */
-#define ARENA_BLOCK  2048
+#define SEPARATOR        '\x01' /* cannot stand in XML */
+#define MAX_NS           1000
+#define MAX_DECLARATIONS 64    /* of namespaces, by one top-level element */
+#define MAX_PREFIXES     16    /* that a stream header may declare */
+#define BLANK_BYTES      65536 /* one that has read more is not used for another header */
+#define ARENA_BLOCK      2048
 
 static char *
 arena_reserve (Arena *arena, gsize size)
@@ -357,7 +358,8 @@ on_namespace (void *data, const char *prefix, const char *ns)
 
   if (parser->reader == NULL || parser->is_stopped || parser->reader->outcome != XML_READER_OK)
     return;
-  if (length > MAX_NS)
+  /* Prefixes in use are looked up in the list of those declared. */
+  if (length > MAX_NS || (parser->depth <= 1 && parser->declarations->len >= MAX_DECLARATIONS))
     {
       refuse (parser, XML_READER_TOO_LARGE);
       return;
