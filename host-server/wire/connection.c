@@ -12,10 +12,11 @@
 #define RATED_BYTES  16384
 #define RECORD_BYTES 16384 /* what one TLS record carries */
 #define BACKLOG                                                                                              \
-  65536             /* encrypted bytes kept for a socket that takes no more; the rest stays with the stream */
-#define BURST_S   2 /* a rate is a mean over so many seconds */
-#define LINGER_US (3 * G_USEC_PER_SEC)
-#define DEAD_MS   60000 /* unacknowledged so long: the peer is gone */
+  65536 /* encrypted bytes kept for a socket that takes no more; the rest stays with the stream */
+#define MAX_UNSENT (4 * BACKLOG) /* answers of TLS itself to who asks for them and reads none */
+#define BURST_S    2             /* a rate is a mean over so many seconds */
+#define LINGER_US  (3 * G_USEC_PER_SEC)
+#define DEAD_MS    60000 /* unacknowledged so long: the peer is gone */
 
 typedef enum
 {
@@ -335,6 +336,11 @@ read_records (Connection *connection)
         }
       if (connection->encrypted != NULL) /* an answer of TLS itself: a key update, an alert */
         poller_mark_dirty (connections->poller, &connection->watch);
+      if (connection->encrypted != NULL && connection->encrypted->len > MAX_UNSENT)
+        {
+          connection_close (connection);
+          return FALSE;
+        }
       if (SSL_get_error (connection->ssl, n) == SSL_ERROR_WANT_READ)
         return TRUE;
       send_encrypted (connection);
