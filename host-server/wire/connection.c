@@ -10,13 +10,12 @@
 
 #define READ_BYTES   65536
 #define RATED_BYTES  16384
-#define RECORD_BYTES 16384 /* what one TLS record carries */
-#define BACKLOG                                                                                              \
-  65536 /* encrypted bytes kept for a socket that takes no more; the rest stays with the stream */
-#define MAX_UNSENT (4 * BACKLOG) /* answers of TLS itself to who asks for them and reads none */
-#define BURST_S    2             /* a rate is a mean over so many seconds */
-#define LINGER_US  (3 * G_USEC_PER_SEC)
-#define DEAD_MS    60000 /* unacknowledged so long: the peer is gone */
+#define RECORD_BYTES 16384         /* what one TLS record carries */
+#define BACKLOG      65536         /* encrypted bytes for a full socket; the rest stays with the stream */
+#define MAX_UNSENT   (4 * BACKLOG) /* answers of TLS itself to who asks for them and reads none */
+#define BURST_S      2             /* a rate is a mean over so many seconds */
+#define LINGER_US    (3 * G_USEC_PER_SEC)
+#define DEAD_MS      60000 /* unacknowledged so long: the peer is gone */
 
 typedef enum
 {
