@@ -171,6 +171,7 @@ read_provider (Market *market, const char *name, GError **error)
                    group, type);
       return NULL;
     }
+  provider->calls = g_hash_table_new_full (NULL, NULL, provider->type->free_call, NULL);
   provider->merchant = g_strdup (config_get_text (config, group, "merchant"));
   if (!provider_id_is_valid (provider->merchant))
     {

@@ -187,8 +187,9 @@ typedef struct Call
 } Call;
 
 static void
-call_free (Call *call)
+call_free (gpointer data)
 {
+  Call *call = data;
   if (call->events != NULL)
     g_ptr_array_unref (call->events);
   g_free (call);
@@ -250,7 +251,7 @@ got_answer (const HttpReply *http, gpointer data)
     }
   call->done (&reply, call->data);
   json_decref (root);
-  call_free (call);
+  g_hash_table_remove (call->provider->calls, call);
 }
 
 static gboolean
@@ -350,6 +351,7 @@ send_call (Provider *provider, const char *method, const char *path, const char 
   call->read = read;
   call->done = done;
   call->data = data;
+  g_hash_table_add (provider->calls, call);
 
   g_autofree char *key_line = key != NULL ? g_strconcat ("Idempotency-Key: ", key, NULL) : NULL;
   const char *headers[] = { key_line, NULL };
@@ -416,6 +418,7 @@ get_refund (Provider *provider, const char *refund, ProviderDone done, gpointer 
 
 const ProviderType provider_standard = {
   .name = "standard",
+  .free_call = call_free,
   .create_checkout = create_checkout,
   .get_checkout = get_checkout,
   .cancel_checkout = cancel_checkout,

@@ -33,6 +33,7 @@ provider_free (Provider *provider)
   http_base_free (provider->base);
   secret_free (provider->api_key);
   g_free (provider->callback_url);
+  g_clear_pointer (&provider->calls, g_hash_table_unref);
   g_free (provider);
 }
 

@@ -115,7 +115,8 @@ typedef struct
 
 struct ProviderType
 {
-  const char *name; /* `type=` in `[billing NAME]` */
+  const char *name;         /* `type=` in `[billing NAME]` */
+  GDestroyNotify free_call; /* frees what stands in Provider.calls */
 
   void (*create_checkout) (Provider *provider, const CheckoutRequest *request, ProviderDone done,
                            gpointer data);
@@ -146,6 +147,8 @@ struct Provider
   char *callback_url; /* NULL: it cannot call us */
   guint timeout_ms;
   HttpClient *http; /* lent */
+  GHashTable
+      *calls; /* the type's own records of calls under way; freed with the provider if no answer came */
 };
 
 /* The types this program knows. NULL if there is none of that name. */
