@@ -59,7 +59,7 @@ class Process:
     def fail(self, what):
         raise AssertionError(f"{self.argv[0]}: {what}; its output:\n{self.log()[-8000:]}")
 
-    def wait_for(self, condition, timeout=15, what="ready"):
+    def wait_for(self, condition, timeout=30, what="ready"):
         def check():
             if not self.is_running():
                 self.fail(f"ended with {self.popen.returncode} before it was {what}")
@@ -69,7 +69,7 @@ class Process:
         except TimeoutError as error:
             self.fail(str(error))
 
-    def first_json(self, timeout=15):
+    def first_json(self, timeout=30):
         """The JSON object on the first line a program prints."""
         def read():
             for line in self.log().splitlines(keepends=True):

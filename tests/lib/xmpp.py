@@ -19,7 +19,7 @@ BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 SM = "urn:xmpp:sm:3"
 PING = "urn:xmpp:ping"
 
-TIMEOUT_S = 10
+TIMEOUT_S = 20  # patient: the machine may be busy with other things
 
 
 class StreamClosed(AssertionError):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lib.host import Host
-from lib.process import wait_until
+from lib.process import BUILD, wait_until
 from lib.stanza import CLIENT
 from lib.xmpp import PING, StreamClosed, error_condition
 
@@ -119,8 +119,8 @@ def test_silence_before_login_ends(client):
     silent, half = client(), client()
     half.open()
     started = time.monotonic()
-    silent.expect_closed(timeout=9)
-    half.expect_closed(timeout=9)
+    silent.expect_closed(timeout=20)
+    half.expect_closed(timeout=20)
     assert time.monotonic() - started > 1
 
 
@@ -142,7 +142,7 @@ def test_half_open_handshakes(host, session):
         started = time.monotonic()
         working.barrier()
         session().barrier()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
 
         def all_closed():
             one = sockets[-1]
@@ -153,7 +153,7 @@ def test_half_open_handshakes(host, session):
                 return False
             except OSError:
                 return True
-        wait_until(all_closed, 15, "the server to give half-open handshakes up")
+        wait_until(all_closed, 40, "the server to give half-open handshakes up")
     finally:
         for one in sockets:
             one.close()
@@ -196,7 +196,8 @@ def test_client_that_never_reads(host, session):
     sender.reader.elements.clear()
     sender.barrier()
     other.barrier()
-    assert resident_bytes(host.process.pid) - before < 16 << 20
+    quarantine = (300 << 20) if "asan" in BUILD.name else 0  # what ASan keeps of freed memory
+    assert resident_bytes(host.process.pid) - before < quarantine + (16 << 20)
     answer = sender.request("get", f"<ping xmlns='{PING}'/>", to=deaf.jid)
     assert error_condition(answer)[1] in ("service-unavailable", "recipient-unavailable")
 
@@ -221,9 +222,10 @@ def test_flood_is_slowed_and_not_dropped(tmp_path):
             for first in range(0, 8000, 100):
                 alice.send("".join(f"<message to='{bob.jid}' id='{first + i}'/>" for i in range(100)))
             carol.barrier()
-            assert time.monotonic() - started < 1
+            answered = time.monotonic() - started
             assert [bob.next().get("id") for _ in range(8000)] == [str(number) for number in range(8000)]
-            assert time.monotonic() - started > 2
+            finished = time.monotonic() - started
+            assert finished > 2 and answered < finished - 1, (answered, finished)
     finally:
         host.stop()
 

@@ -123,7 +123,7 @@ def test_not_resumed_in_time_the_messages_are_kept(managed, session, account):
     bob.close()
     alice.send(f"<message to='{bob.jid}' id='m' type='chat'><body>later</body></message>")
     alice.send(f"<iq to='{bob.jid}' id='q' type='get'><query xmlns='urn:example:x'/></iq>")
-    assert error_condition(alice.answer_to("q", timeout=8))[1] in ("service-unavailable", "recipient-unavailable")
+    assert error_condition(alice.answer_to("q", timeout=20))[1] in ("service-unavailable", "recipient-unavailable")
     later = session(user, "desk")
     later.send("<presence/>")
     got = later.skip_until("<message id='m'/>")
@@ -188,12 +188,11 @@ def test_over_the_unacknowledged_limit_the_session_ends(managed, session, accoun
     deaf.expect_closed()
     later = session(user, "desk")
     later.send("<presence/>")
-    later.skip_until(f"<presence from='{later.jid}'/>")
-    got = [element.get("id") for element in later.seen + later.barrier() if element.tag == f"{{{CLIENT}}}message"]
-    while len(got) < 60:  # what is kept comes in portions
+    got = []
+    while len(got) < 60:
         element = later.next()
-        assert element.tag == f"{{{CLIENT}}}message"
-        got.append(element.get("id"))
+        if element.tag == f"{{{CLIENT}}}message":
+            got.append(element.get("id"))
     assert sorted(got, key=int) == [str(number) for number in range(60)]
     later.expect_nothing()
 
