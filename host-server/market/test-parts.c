@@ -72,7 +72,7 @@ test_parts_terms_follow_the_calendar (void)
   };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
-      gint64 from_us, to_us;
+      gint64 from_us = 0, to_us = 0;
       g_assert_true (clock_parse_rfc3339 (rows[i].from, &from_us)
                      && clock_parse_rfc3339 (rows[i].to, &to_us));
       g_assert_true (term_is_valid (rows[i].term));
