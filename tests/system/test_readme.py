@@ -7,9 +7,11 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import urllib.parse
 
@@ -38,8 +40,11 @@ def press(url, button):
 
 
 @pytest.fixture
-def tour(tmp_path):
-    installed, folder = tmp_path / "installed", tmp_path / "tour"
+def tour():
+    """A shell in an empty folder; pytest's own folders are closed to other users."""
+    top = pathlib.Path(tempfile.mkdtemp(prefix="stoa-tour-"))
+    top.chmod(0o755)
+    installed, folder = top / "installed", top / "tour"
     subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", installed], check=True,
                    stdout=subprocess.DEVNULL)
     folder.mkdir()
@@ -48,10 +53,6 @@ def tour(tmp_path):
         nobody = pwd.getpwnam("nobody")
         prefix = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        for parent in [tmp_path, *tmp_path.parents]:
-            if parent == pathlib.Path("/tmp"):
-                break
-            parent.chmod(parent.stat().st_mode | 0o055)
     environment = {"PATH": f"{installed}/usr/local/bin:/usr/bin:/bin", "HOME": str(folder),
                    "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}
     shell = subprocess.Popen([*prefix, "bash", "-eu"], cwd=folder, env=environment, stdin=subprocess.PIPE,
@@ -63,6 +64,7 @@ def tour(tmp_path):
     shell.stdout.close()
     with contextlib.suppress(BrokenPipeError):
         shell.stdin.close()
+    shutil.rmtree(top)
 
 
 @pytest.mark.timeout_s(60)
