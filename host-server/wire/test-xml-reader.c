@@ -176,6 +176,8 @@ static const struct
   ROW ("nul", HEADER "<a>\0</a>", XML_READER_UNSUPPORTED_ENCODING),
   ROW ("unbound prefix", HEADER "<p:a/>", XML_READER_NOT_WELL_FORMED),
   ROW ("unbound attribute prefix", HEADER "<a p:b='c'/>", XML_READER_NOT_WELL_FORMED),
+  ROW ("namespace that is no uri", HEADER "<a xmlns='}rn:x'/>", XML_READER_NOT_WELL_FORMED),
+  ROW ("such a namespace inside", HEADER "<a><b xmlns:c='urn:x y'/></a>", XML_READER_NOT_WELL_FORMED),
   ROW ("mismatch", HEADER "<a></b>", XML_READER_NOT_WELL_FORMED),
   ROW ("twice the same attribute", HEADER "<a b='1' b='2'/>", XML_READER_NOT_WELL_FORMED),
   ROW ("overlong utf-8", HEADER "<a>\xc0\xaf</a>", XML_READER_NOT_WELL_FORMED),

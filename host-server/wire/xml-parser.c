@@ -350,6 +350,17 @@ on_text (void *data, const char *text, int length)
   parser->reader->boundary = current_end (parser);
 }
 
+/* A namespace name is a URI (XML Names §2.2, RFC 3986 §2). One with a character that no URI has would end the
+ * streams of those receivers whose parser joins names with it ('}' and the space are such). */
+static gboolean
+is_namespace_name (const char *ns, gsize length)
+{
+  for (gsize i = 0; i < length; i++)
+    if ((guchar)ns[i] <= ' ' || ns[i] == 0x7f || strchr ("<>\"{}|\\^`", ns[i]) != NULL)
+      return FALSE;
+  return TRUE;
+}
+
 static void
 on_namespace (void *data, const char *prefix, const char *ns)
 {
@@ -362,6 +373,11 @@ on_namespace (void *data, const char *prefix, const char *ns)
   if (length > MAX_NS || (parser->depth <= 1 && parser->declarations->len >= MAX_DECLARATIONS))
     {
       refuse (parser, XML_READER_TOO_LARGE);
+      return;
+    }
+  if (!is_namespace_name (ns, length))
+    {
+      refuse (parser, XML_READER_NOT_WELL_FORMED);
       return;
     }
   /* Called before the element's start: those of top-level elements and of the header are kept. */
