@@ -76,6 +76,15 @@ MoneyEvent *money_event_copy (const MoneyEvent *event);
 void money_event_free (MoneyEvent *event);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MoneyEvent, money_event_free)
 
+/* One checkout of a list, as the provider sees it. */
+typedef struct
+{
+  const char *checkout;
+  const char *order;
+  CheckoutStatus status;
+  const GPtrArray *events; /* as of ProviderReply.events */
+} ProviderReport;
+
 /* The answer to a call; lent to the callback. Only what belongs to the call is set. */
 typedef struct
 {
@@ -89,6 +98,8 @@ typedef struct
   const GPtrArray *events; /* of a report: MoneyEvents of its payments, refunds and disputes, in that order */
   const char *refund;
   ProviderRefundStatus refund_status;
+  const GPtrArray *reports; /* of a list: ProviderReports, oldest first */
+  const char *next;         /* of a list: what to pass as `after` for the next page; NULL: that was the last */
 } ProviderReply;
 
 typedef void (*ProviderDone) (const ProviderReply *reply, gpointer data);
@@ -124,6 +135,10 @@ struct ProviderType
   void (*cancel_checkout) (Provider *provider, const char *checkout, ProviderDone done, gpointer data);
   void (*create_refund) (Provider *provider, const RefundRequest *request, ProviderDone done, gpointer data);
   void (*get_refund) (Provider *provider, const char *refund, ProviderDone done, gpointer data);
+  /* A page of the checkouts made at or after @since_us. @after is the `next` of the page before, NULL at
+   * first. A page may repeat what the one before had. */
+  void (*list_checkouts) (Provider *provider, gint64 since_us, const char *after, ProviderDone done,
+                          gpointer data);
 
   /* The headers that verify() looks at, for the route. */
   const char *const *callback_headers;
