@@ -71,7 +71,7 @@ add_refund (Books *books, GArray *early, const char *payment_id, gint64 amount)
 static void
 add_payment (Books *books, GArray *early, const char *id, gint64 amount)
 {
-  BookPayment payment = { g_strdup (id), amount, 0 };
+  BookPayment payment = { g_strdup (id), amount, 0, 0 };
   for (guint i = 0; i < early->len; i++)
     {
       const Early *entry = &g_array_index (early, Early, i);
@@ -85,6 +85,68 @@ add_payment (Books *books, GArray *early, const char *id, gint64 amount)
   g_array_append_val (books->payments, payment);
 }
 
+/* A dispute is opened and ended once, in whatever order that becomes known. What it takes is at most what was
+ * left of its payment when it was lost. */
+typedef struct
+{
+  char *payment;
+  gint64 amount;
+  gint64 refunded_before;
+  gboolean is_ended, is_lost;
+} Dispute;
+
+static void
+dispute_free (gpointer data)
+{
+  g_free (((Dispute *)data)->payment);
+  g_free (data);
+}
+
+static void
+note_dispute (Books *books, GHashTable *disputes, const char *kind, const char *id, const char *payment_id,
+              gint64 amount)
+{
+  Dispute *dispute = g_hash_table_lookup (disputes, id);
+  if (dispute == NULL)
+    {
+      dispute = g_new0 (Dispute, 1);
+      dispute->payment = g_strdup (payment_id);
+      g_hash_table_insert (disputes, g_strdup (id), dispute);
+    }
+  else if (dispute->is_ended)
+    return;
+  const BookPayment *payment = find_payment (books, payment_id);
+  dispute->amount = amount;
+  dispute->refunded_before = payment != NULL ? payment->refunded_minor : 0;
+  dispute->is_ended = !g_str_equal (kind, "dispute");
+  dispute->is_lost = g_str_equal (kind, "dispute-lost");
+}
+
+static void
+sum_disputes (Books *books, GHashTable *disputes)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, disputes);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const Dispute *dispute = value;
+      BookPayment *payment = find_payment (books, dispute->payment);
+      gint64 most
+          = payment != NULL ? payment->amount_minor - dispute->refunded_before - payment->lost_minor : 0;
+      gint64 amount = CLAMP (dispute->amount, 0, MAX (most, 0));
+      books->sums.n_open_disputes += !dispute->is_ended;
+      books->sums.n_ended_disputes += dispute->is_ended;
+      if (!dispute->is_ended)
+        books->sums.disputed += amount;
+      else if (dispute->is_lost && payment != NULL)
+        {
+          payment->lost_minor += amount;
+          books->sums.lost += amount;
+        }
+    }
+}
+
 gboolean
 books_load (Db *db, const char *purchase, Books *books, GError **error)
 {
@@ -93,7 +155,7 @@ books_load (Db *db, const char *purchase, Books *books, GError **error)
   g_array_set_clear_func (books->payments, book_payment_clear);
   g_autoptr (GArray) early = g_array_new (FALSE, FALSE, sizeof (Early));
   g_array_set_clear_func (early, early_clear);
-  g_autoptr (GHashTable) disputes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) disputes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, dispute_free);
 
   GError *local = NULL;
   g_autoptr (DbQuery) query
@@ -110,24 +172,12 @@ books_load (Db *db, const char *purchase, Books *books, GError **error)
         add_refund (books, early, payment, amount);
       else
         {
-          /* won and lost end a dispute, in whatever order they came */
-          if (g_str_equal (kind, "dispute") && find_payment (books, payment) == NULL)
+          if (find_payment (books, payment) == NULL)
             add_refund (books, early, payment, 0);
-          const char *known = g_hash_table_lookup (disputes, id);
-          if (known == NULL || g_str_equal (known, "dispute"))
-            g_hash_table_insert (
-                disputes, g_strdup (id),
-                (gpointer)(g_str_equal (kind, "dispute") ? "dispute" : g_intern_string (kind)));
+          note_dispute (books, disputes, kind, id, payment, amount);
         }
     }
-  GHashTableIter iter;
-  gpointer kind;
-  g_hash_table_iter_init (&iter, disputes);
-  while (g_hash_table_iter_next (&iter, NULL, &kind))
-    {
-      books->sums.n_open_disputes += g_str_equal (kind, "dispute");
-      books->sums.n_lost_disputes += g_str_equal (kind, "dispute-lost");
-    }
+  sum_disputes (books, disputes);
   if (local == NULL)
     return TRUE;
   g_propagate_error (error, local);
@@ -161,9 +211,11 @@ record (Turn *turn, const Provider *provider, const MoneyEvent *event, const cha
       provider->name, id, kind);
   if (!turn_find (query, &is_found, error))
     return FALSE;
+  /* A report knows a dispute's payment, not always its amount. */
+  gboolean has_amount = event->kind == MONEY_PAYMENT || event->kind == MONEY_REFUND;
   gboolean is_same = is_found && g_str_equal (db_get_text (query, 0), event->order)
                      && g_str_equal (db_get_text (query, 1), event->payment)
-                     && db_get_int (query, 2) == event->amount_minor;
+                     && (!has_amount || db_get_int (query, 2) == event->amount_minor);
   *outcome = is_same ? BOOKS_KNOWN : BOOKS_MISMATCH;
   *reason = "the ledger has this id with another order, payment or amount";
   return TRUE;
@@ -175,8 +227,7 @@ learn_checkout (Turn *turn, Purchase *purchase, const MoneyEvent *event, GError 
 {
   if (purchase->checkout == NULL)
     purchase->checkout = g_strdup (event->checkout);
-  return purchase->phase != PHASE_CREATED
-         || purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error);
+  return !purchase_is_opening (purchase) || purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error);
 }
 
 gboolean

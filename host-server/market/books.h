@@ -12,6 +12,7 @@ typedef struct
   char *id;
   gint64 amount_minor;
   gint64 refunded_minor;
+  gint64 lost_minor; /* by disputes */
 } BookPayment;
 
 /* The ledger of one order. */

@@ -70,14 +70,23 @@ find_known (Turn *turn, const BuyRequest *request, BuyOutcome *outcome, Purchase
 
 /* What a user can have us keep: orders that are open, and orders at all. */
 static gboolean
-find_is_too_many (Turn *turn, const char *account, gboolean *is_too_many, GError **error)
+find_is_too_many (Turn *turn, const char *account, const Plugin *plugin, gboolean *is_too_many,
+                  GError **error)
 {
   const MarketSettings *settings = &turn->desk->settings;
-  gint64 n_open = 0, n_today = 0, day_ago_us = turn->now_us - G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC;
+  gint64 n_open = 0, n_reserved = 0, n_today = 0,
+         day_ago_us = turn->now_us - G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC;
   if (settings->open_orders_per_user > 0
       && !count (db_query (turn->db, "SELECT COUNT (*) FROM purchase_line WHERE account = ? AND is_open = 1",
                            "s", account),
                  &n_open, error))
+    return FALSE;
+  if (settings->open_reserves_per_user > 0 && plugin->is_reserve
+      && !count (db_query (turn->db,
+                           "SELECT COUNT (*) FROM purchase_line WHERE account = ? AND is_open = 1"
+                           " AND is_reserve = 1",
+                           "s", account),
+                 &n_reserved, error))
     return FALSE;
   if (settings->orders_per_user_per_day > 0
       && !count (db_query (turn->db, "SELECT COUNT (*) FROM purchase WHERE account = ? AND created_us > ?",
@@ -85,6 +94,7 @@ find_is_too_many (Turn *turn, const char *account, gboolean *is_too_many, GError
                  &n_today, error))
     return FALSE;
   *is_too_many = (settings->open_orders_per_user > 0 && n_open >= settings->open_orders_per_user)
+                 || (settings->open_reserves_per_user > 0 && n_reserved >= settings->open_reserves_per_user)
                  || (settings->orders_per_user_per_day > 0 && n_today >= settings->orders_per_user_per_day);
   return TRUE;
 }
@@ -100,7 +110,7 @@ judge (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean *is
     return FALSE;
   g_autoptr (Entitlement) owned = entitlement_load (turn->db, request->account, request->plugin, &local);
   if (local == NULL)
-    find_is_too_many (turn, request->account, &is_too_many, &local);
+    find_is_too_many (turn, request->account, plugin, &is_too_many, &local);
   if (local != NULL)
     {
       g_propagate_error (error, local);
@@ -144,14 +154,19 @@ open_order (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolea
   purchase->is_renewal = is_renewal;
   purchase->reason = g_strdup ("");
   purchase->created_us = turn->now_us;
-  purchase->expires_us = turn->now_us + turn->desk->settings.order_expiry_us;
+  purchase->is_reserve = plugin->is_reserve && plugin->price_minor > 0;
+  gint64 open_us = turn->desk->settings.order_expiry_us;
+  if (purchase->is_reserve)
+    open_us = MIN (open_us, turn->desk->settings.reserve_hold_us);
+  purchase->expires_us = turn->now_us + open_us;
   if (!purchase_insert (turn, purchase, request->request, error))
     return FALSE;
   turn_log (turn, LOG_LEVEL_INFO, "order=%s plugin=%s user=%s created", purchase->id, purchase->plugin,
             purchase->user);
-  if (plugin->price_minor > 0 ? !job_add (turn, JOB_CHECKOUT, purchase->id, turn->now_us, error)
-                              : !purchase_apply (turn, purchase, EVENT_FREE, NULL, error)
-                                    || !purchase_save (turn, purchase, error))
+  Event event = purchase->is_reserve ? EVENT_RESERVE_STARTED : EVENT_FREE;
+  if (plugin->price_minor > 0 && !purchase->is_reserve
+          ? !job_add (turn, JOB_CHECKOUT, purchase->id, turn->now_us, error)
+          : !purchase_apply (turn, purchase, event, NULL, error) || !purchase_save (turn, purchase, error))
     return FALSE;
   *result = g_steal_pointer (&purchase);
   return TRUE;
@@ -202,6 +217,7 @@ decline (Turn *turn, const char *account, const char *id, DeclineOutcome *outcom
   switch (purchase->phase)
     {
     case PHASE_CREATED:
+    case PHASE_RESERVING:
       *outcome = DECLINE_PENDING;
       purchase->is_decline_wanted = TRUE;
       if (!purchase_save (turn, purchase, error))
@@ -216,6 +232,7 @@ decline (Turn *turn, const char *account, const char *id, DeclineOutcome *outcom
       break;
     case PHASE_DECLINED:
     case PHASE_EXPIRED:
+    case PHASE_REFUSED:
       *outcome = DECLINE_DONE;
       break;
     default:

@@ -322,14 +322,17 @@ pool_rows (Db *db, gpointer data, GError **error)
   g_autoptr (DbQuery) query = db_query (
       db,
       "SELECT p.id, COALESCE (SUM (k.state = 'free'), 0), COALESCE (SUM (k.state = 'delivered'), 0),"
-      " COALESCE (SUM (k.state = 'burned'), 0) FROM plugin p LEFT JOIN pool_key k ON k.plugin = p.id"
+      " COALESCE (SUM (k.state = 'burned'), 0), COALESCE (SUM (k.state = 'reserved'), 0) FROM plugin p LEFT "
+      "JOIN pool_key k ON k.plugin = p.id"
       " WHERE p.source = 'pool' OR p.fallback = 'pool' OR k.id IS NOT NULL GROUP BY p.id ORDER BY p.id",
       "");
   while (db_next (query, &local))
-    json_array_append_new (command->rows, json_pack ("{s:s, s:I, s:I, s:I}", "plugin", db_get_text (query, 0),
-                                                     "free", (json_int_t)db_get_int (query, 1), "delivered",
-                                                     (json_int_t)db_get_int (query, 2), "burned",
-                                                     (json_int_t)db_get_int (query, 3)));
+    json_array_append_new (command->rows,
+                           json_pack ("{s:s, s:I, s:I, s:I, s:I}", "plugin", db_get_text (query, 0), "free",
+                                      (json_int_t)db_get_int (query, 1), "reserved",
+                                      (json_int_t)db_get_int (query, 4), "delivered",
+                                      (json_int_t)db_get_int (query, 2), "burned",
+                                      (json_int_t)db_get_int (query, 3)));
   return finish_rows (local, error);
 }
 
@@ -537,7 +540,7 @@ revoke_work (Turn *turn, gpointer data, GError **error)
   if (!command->is_found)
     return TRUE;
   turn_log (turn, LOG_LEVEL_INFO, "serial revoked by hand account=%s plugin=%s", command->account, plugin);
-  return entitlement_revoke (turn, command->account, plugin, error)
+  return entitlement_end (turn, command->account, plugin, error)
          && issue_abandon (turn, entitlement->line, error) && issue_burn (turn, entitlement->line, error);
 }
 

@@ -18,11 +18,14 @@ typedef struct
   gint64 expiry_grace_us;
   gint64 vendor_timeout_us;
   gint64 issue_deadline_us;
+  gint64 reserve_wait_us; /* how long a serial may take that is set aside before the checkout */
+  gint64 reserve_hold_us; /* how long it is kept for its payment */
   gint64 lease_margin_us;
   gint64 sweep_us;
   gint64 unmatched_alarm_us;
   gint64 unmatched_keep_us;
   guint open_orders_per_user;    /* 0: no limit */
+  guint open_reserves_per_user;  /* 0: no limit */
   guint orders_per_user_per_day; /* 0: no limit */
   LatePolicy late;
   /* Pauses before attempt 0, 1, …; lent from the Config. */

@@ -100,7 +100,10 @@ got_keygen (const ModulesKeygenResult *result, gpointer data)
       return;
     }
   if (kind == ISSUE_GOT_SERIAL)
-    run->result.serial = secret_new (result->serial, strlen (result->serial));
+    {
+      run->result.serial = secret_new (result->serial, strlen (result->serial));
+      run->result.expires_us = MIN (result->expires_s, G_MAXINT64 / G_USEC_PER_SEC) * G_USEC_PER_SEC;
+    }
   settle (run, kind, result->reason != NULL ? result->reason : "");
 }
 
@@ -146,7 +149,7 @@ parse_answer (const HttpReply *reply)
   return NULL;
 }
 
-/* TRUE if the answer holds a serial, which is kept in @run. */
+/* TRUE if the answer holds a serial, which is kept in @run with the vendor's own end, if it has one. */
 static gboolean
 take_answer (Run *run, const HttpReply *reply)
 {
@@ -154,6 +157,10 @@ take_answer (Run *run, const HttpReply *reply)
   json_t *serial = json_object_get (root, "serial");
   gboolean is_good = json_is_string (serial)
                      && serial_is_acceptable (json_string_value (serial), json_string_length (serial));
+  json_t *expires = json_object_get (root, "expires");
+  if (expires != NULL && !json_is_null (expires))
+    is_good = is_good && json_is_string (expires)
+              && clock_parse_rfc3339 (json_string_value (expires), &run->result.expires_us);
   if (is_good)
     run->result.serial = secret_new (json_string_value (serial), json_string_length (serial));
   json_decref (root);
@@ -317,6 +324,7 @@ run_new (Market *market, const Job *job)
   run->market = market;
   run->job = job_copy (job);
   run->item = item;
+  run->result.is_of_plugin_server = g_str_equal (item->source, SOURCE_PLUGIN_SERVER);
   run->result.retry_after_s = -1;
   return run;
 }
@@ -351,12 +359,13 @@ void_work (Turn *turn, gpointer data, GError **error)
     return job_finish (turn, run->job, &is_held, error);
   gint64 pause
       = settings_get_pause (settings->refund_retry_us, settings->n_refund_retry, run->job->attempt + 1);
-  if (pause >= 0)
-    return job_retry (turn, run->job, MAX (pause, run->result.retry_after_s * G_USEC_PER_SEC), &is_held,
-                      error);
-  turn_log (turn, LOG_LEVEL_ERROR, "the plugin server was not told that request %s is void: %s",
-            run->job->subject, run->result.reason);
-  return job_finish (turn, run->job, &is_held, error);
+  if (pause < 0) /* until it is acknowledged, but once a day */
+    {
+      turn_log (turn, LOG_LEVEL_ERROR, "the plugin server does not hear that request %s is void: %s",
+                run->job->subject, run->result.reason);
+      pause = G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC;
+    }
+  return job_retry (turn, run->job, MAX (pause, run->result.retry_after_s * G_USEC_PER_SEC), &is_held, error);
 }
 
 static void

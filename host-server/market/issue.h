@@ -1,9 +1,11 @@
 /* Issuing: obtaining the serial of an order line, by its plugin's source and then its fallback (money.md,
  * axis "Issue" and "Plugin server in doubt").
  *
- * A line has at most one serial a generation, for ever; generation 1 is the one replacement of a refused
- * serial. What a source is asked derives from (line, generation, counter) and the recorded time of payment,
- * so asking again after a crash is the same question. */
+ * A line has at most one serial a generation, for ever. The first generation is for the order itself (and, if
+ * late money finds that gone, another); one more is the replacement of a serial that its plugin refused, and
+ * one each is for a serial that the vendor lets end before the entitlement does. What a source is asked
+ * derives from (line, generation, counter) and the recorded time of payment, so asking again after a crash is
+ * the same question. */
 #pragma once
 
 #include "host-server/market/jobs.h"
@@ -13,11 +15,23 @@ typedef struct Market Market;
 
 #define ISSUE_MAX_COUNTER 16 /* serials of a keygen that may turn out to be used already */
 
-/* Queues generation 0 of a paid order and goes on to PHASE_ISSUING. */
+/* Policy `reserve`: queues the generation that is set aside before the order is paid for. */
+gboolean issue_reserve (Turn *turn, Purchase *purchase, GError **error);
+/* Goes on to PHASE_ISSUING: what is set aside is delivered at once, otherwise a generation is queued. */
 gboolean issue_start (Turn *turn, Purchase *purchase, GError **error);
 /* Burns the line's serial and queues the one replacement. */
 gboolean issue_replace (Turn *turn, Purchase *purchase, GError **error);
-/* Whether a generation above 0 exists, and whether it is still being made. */
+/* Queues another serial of the line, in place of one that its vendor let end. */
+gboolean issue_reissue (Turn *turn, Purchase *purchase, GError **error);
+/* Queues another serial for every entitlement whose vendor lets the one it has end before its time. */
+gboolean issue_due_reissues (Turn *turn, GError **error);
+/* Whether there is a serial that was issued for @line, so that it can count again. */
+gboolean issue_find_serial (Db *db, const char *line, gboolean *is_there, GError **error);
+/* Whether the vendor itself let the serial of @line's @generation end by now, and no other was asked for yet.
+ */
+gboolean issue_find_vendor_ended (Turn *turn, const char *line, guint generation, gboolean *is_ended,
+                                  GError **error);
+/* Whether the replacement was asked for, and whether another serial of the line is still being made. */
 gboolean issue_find_replacement (Turn *turn, const char *line, gboolean *is_there, gboolean *is_running,
                                  GError **error);
 /* Ends what runs for @line: whatever comes of it is not delivered, and a plugin server is asked to void it.
@@ -26,9 +40,18 @@ gboolean issue_abandon (Turn *turn, const char *line, GError **error);
 /* What was issued for @line is void: a pool key is burned, a plugin server asked to void. */
 gboolean issue_burn (Turn *turn, const char *line, GError **error);
 
+/* What a generation is made for. */
+typedef enum
+{
+  ISSUE_FOR_ORDER,
+  ISSUE_FOR_REPLACEMENT, /* its plugin refused the one before */
+  ISSUE_FOR_REISSUE,     /* the vendor's own end comes before the entitlement's */
+} IssuePurpose;
+
 /* Everything a call needs to know of one generation. */
 typedef struct
 {
+  IssuePurpose purpose;
   char *line;
   guint generation;
   gint64 version;
@@ -69,7 +92,9 @@ typedef enum
 typedef struct
 {
   IssueResultKind kind;
-  Secret *serial; /* ISSUE_GOT_SERIAL */
+  Secret *serial;    /* ISSUE_GOT_SERIAL */
+  gint64 expires_us; /* with it: the vendor's own end; 0: never */
+  gboolean is_of_plugin_server;
   const char *reason;
   gint64 retry_after_s; /* -1: not said */
 } IssueResult;

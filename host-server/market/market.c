@@ -31,7 +31,12 @@ static void
 release (Market *market, const Turn *turn)
 {
   for (guint i = 0; i < turn->orders->len; i++)
-    serials_push_order (market, g_ptr_array_index (turn->orders, i));
+    {
+      const OrderNote *note = g_ptr_array_index (turn->orders, i);
+      if (market->waiters != NULL)
+        waiters_wake (market, note->view->id);
+      serials_push_order (market, note);
+    }
   for (guint i = 0; i < turn->accounts->len; i++)
     serials_push_changes (market, g_ptr_array_index (turn->accounts, i));
   if (market->is_closing)
@@ -131,6 +136,9 @@ read_settings (MarketSettings *settings, const Config *config)
   settings->order_expiry_us = config_get_seconds_us (config, "market", "order_expiry_s");
   settings->expiry_grace_us = config_get_seconds_us (config, "market", "expiry_grace_s");
   settings->vendor_timeout_us = config_get_seconds_us (config, "market", "vendor_timeout_s");
+  settings->reserve_wait_us = MIN (settings->vendor_timeout_us, 10 * G_USEC_PER_SEC);
+  settings->reserve_hold_us = config_get_seconds_us (config, "market", "reserve_hold_s");
+  settings->open_reserves_per_user = (guint)config_get_int (config, "market", "open_reserves_per_user");
   settings->issue_deadline_us = config_get_seconds_us (config, "market", "issue_deadline_s");
   settings->lease_margin_us = config_get_seconds_us (config, "market", "lease_margin_s");
   settings->sweep_us = MAX (config_get_seconds_us (config, "market", "sweep_s"), 10 * 1000);
@@ -316,6 +324,7 @@ market_new (Server *server, GError **error)
   order_requests_init (market);
   callbacks_init (market);
   market_commands_init (market);
+  order_commands_init (market);
   removal_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
   sweep_init (market);

@@ -110,7 +110,7 @@ buy_done (Market *market, gpointer data, const GError *error)
     service_request_fail (ask->request, "market", error);
   else if (ask->purchase == NULL)
     refuse_buy (ask->request, ask->bought);
-  else if (ask->purchase->phase == PHASE_CREATED)
+  else if (purchase_is_opening (ask->purchase))
     {
       waiters_add (market, ask->purchase->id, CHECKOUT_WAIT_MS, reply_current, ask);
       return;

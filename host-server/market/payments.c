@@ -139,7 +139,7 @@ take_checkout (Turn *turn, Call *call, Purchase *purchase, GError **error)
       return TRUE;
     }
   purchase->charge_url = g_strdup (call->url);
-  if (purchase->phase == PHASE_CREATED && !purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error))
+  if (purchase_is_opening (purchase) && !purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error))
     return FALSE;
   if (!purchase->is_decline_wanted || purchase->phase != PHASE_AWAITING_PAYMENT)
     return TRUE;
@@ -160,7 +160,7 @@ checkout_work (Turn *turn, gpointer data, GError **error)
   gboolean is_made = call->outcome == PROVIDER_OK;
   gboolean is_refused = call->outcome == PROVIDER_REFUSED || call->outcome == PROVIDER_CONFLICT;
   gboolean is_over = turn->now_us >= purchase->expires_us;
-  if (is_made || is_refused || is_over || purchase->phase != PHASE_CREATED)
+  if (is_made || is_refused || is_over || !purchase_is_opening (purchase))
     {
       if (!job_finish (turn, call->job, &is_held, error))
         return FALSE;
@@ -169,7 +169,7 @@ checkout_work (Turn *turn, gpointer data, GError **error)
         return TRUE;
       if (is_made && !take_checkout (turn, call, purchase, error))
         return FALSE;
-      if (!is_made && purchase->phase == PHASE_CREATED
+      if (!is_made && purchase_is_opening (purchase)
           && !purchase_apply (turn, purchase, EVENT_CHECKOUT_REFUSED, call->reason, error))
         return FALSE;
       return purchase_save (turn, purchase, error);
@@ -480,7 +480,7 @@ refund_refused (Turn *turn, const Call *call, const RefundRow *row, Purchase *pu
   if (!set_refund (turn, call->subject, "rejected", call->refund, error)
       || !books_load (turn->db, row->purchase, &books, error))
     return FALSE;
-  gint64 held = books.sums.paid - books.sums.refunded;
+  gint64 held = ledger_sums_get_held (&books.sums);
   turn_log (turn, LOG_LEVEL_ERROR, "refund refused refund=%s order=%s: %s", call->subject, row->purchase,
             call->reason);
   if (held <= order_get_keepable (purchase->phase, purchase->price_minor, &books.sums))
@@ -565,6 +565,25 @@ got_refund (const ProviderReply *reply, gpointer data)
   market_write (call->market, refund_work, refund_stored, call);
 }
 
+static gboolean
+wait_work (Turn *turn, gpointer data, GError **error)
+{
+  Call *call = data;
+  gboolean is_held;
+  const MarketSettings *settings = &turn->desk->settings;
+  gint64 pause = settings_get_pause (settings->poll_us, settings->n_poll,
+                                     MIN (call->job->attempt, (guint)settings->n_poll - 1));
+  return job_retry (turn, call->job, MAX (pause, 100 * 1000), &is_held, error);
+}
+
+/* While a dispute is open the provider moves the money. */
+static gboolean
+find_is_disputed (Market *market, const char *purchase)
+{
+  g_auto (Books) books = { 0 };
+  return books_load (market_peek_reader (market), purchase, &books, NULL) && books.sums.n_open_disputes > 0;
+}
+
 void
 payments_run_refund (Market *market, const Job *job)
 {
@@ -579,6 +598,11 @@ payments_run_refund (Market *market, const Job *job)
     }
   Call *call = call_new (market, job, job->subject);
   call->provider = provider;
+  if (find_is_disputed (market, row->purchase))
+    {
+      market_write (market, wait_work, stored, call);
+      return;
+    }
   market_begin_call (market, call, call_free);
   if (row->provider_refund != NULL)
     {

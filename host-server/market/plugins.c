@@ -100,7 +100,9 @@ find_problem (Word word, const char *value)
                  ? NULL
                  : "must be keygen, plugin-server or pool";
     case WORD_POLICY:
-      return g_str_equal (value, "on-payment") ? NULL : "must be on-payment";
+      return g_str_equal (value, POLICY_ON_PAYMENT) || g_str_equal (value, POLICY_RESERVE)
+                 ? NULL
+                 : "must be on-payment or reserve";
     case WORD_URL:
       return http_url_is_acceptable (value) ? NULL : "must be an https URL, or http on loopback";
     case WORD_PATH:
@@ -176,6 +178,8 @@ plugin_parse_manifest (const char *text, gsize length, GError **error)
         }
       if (manifest_keys[i].word == WORD_PRICE)
         parse_price (value, &plugin->price_minor);
+      if (manifest_keys[i].word == WORD_POLICY)
+        plugin->is_reserve = g_strcmp0 (value, POLICY_RESERVE) == 0;
       if (manifest_keys[i].field >= 0)
         G_STRUCT_MEMBER (char *, plugin, manifest_keys[i].field)
             = is_given ? g_steal_pointer (&value) : g_strdup ("");
@@ -225,16 +229,18 @@ plugin_store (Turn *turn, const Plugin *plugin, PluginOutcome *outcome, GError *
   return db_run (
       turn->db, error,
       "INSERT INTO plugin (id, vendor, name, version, summary, price_minor, currency, term, billing, source,"
-      " fallback, module, base, package, is_retired, created_us, changed_us)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+      " fallback, module, base, package, policy, is_retired, created_us, changed_us)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (id) DO UPDATE SET"
       " name = excluded.name, version = excluded.version, summary = excluded.summary,"
       " price_minor = excluded.price_minor, currency = excluded.currency, term = excluded.term,"
       " billing = excluded.billing, source = excluded.source, fallback = excluded.fallback,"
-      " module = excluded.module, base = excluded.base, package = excluded.package, is_retired = 0,"
+      " module = excluded.module, base = excluded.base, package = excluded.package, policy = excluded.policy,"
+      " is_retired = 0,"
       " fault = NULL, changed_us = excluded.changed_us",
-      "sssssissssssssii", plugin->id, plugin->vendor, plugin->name, plugin->version, plugin->summary,
+      "sssssisssssssssii", plugin->id, plugin->vendor, plugin->name, plugin->version, plugin->summary,
       plugin->price_minor, plugin->currency, plugin->term, plugin->billing, plugin->source, plugin->fallback,
-      plugin->module, plugin->base, plugin->package, turn->now_us, turn->now_us);
+      plugin->module, plugin->base, plugin->package, plugin->is_reserve ? POLICY_RESERVE : POLICY_ON_PAYMENT,
+      turn->now_us, turn->now_us);
 }
 
 gboolean
@@ -266,7 +272,7 @@ plugin_clear_fault (Turn *turn, const char *id, GError **error)
 #define COLUMNS                                                                                              \
   "id, vendor, name, version, summary, price_minor, currency, term, billing, source, fallback, module, "     \
   "base, package,"                                                                                           \
-  " is_retired, fault FROM plugin "
+  " is_retired, fault, policy FROM plugin "
 
 static Plugin *
 read_row (DbQuery *query)
@@ -288,6 +294,7 @@ read_row (DbQuery *query)
   plugin->package = db_dup_text (query, 13);
   plugin->is_retired = db_get_int (query, 14) != 0;
   plugin->fault = db_dup_text (query, 15);
+  plugin->is_reserve = g_strcmp0 (db_get_text (query, 16), POLICY_RESERVE) == 0;
   return plugin;
 }
 

@@ -7,6 +7,9 @@
 #define SOURCE_PLUGIN_SERVER "plugin-server"
 #define SOURCE_POOL          "pool"
 
+#define POLICY_ON_PAYMENT "on-payment"
+#define POLICY_RESERVE    "reserve"
+
 typedef struct
 {
   char *id;
@@ -20,6 +23,7 @@ typedef struct
   char *billing; /* a [billing NAME]; "" the first one */
   char *source;
   char *fallback; /* "" none */
+  gboolean is_reserve; /* the serial is set aside before the checkout */
   char *module;
   char *base;
   char *package;

@@ -138,7 +138,8 @@ warn_if_low (Turn *turn, const char *plugin, GError **error)
 }
 
 gboolean
-pool_take (Turn *turn, const char *plugin, const char *line, guint generation, Secret **key, GError **error)
+pool_take (Turn *turn, const char *plugin, const char *line, guint generation, PoolUse use, Secret **key,
+           GError **error)
 {
   *key = NULL;
   g_autofree char *label = seal_label (plugin);
@@ -162,7 +163,11 @@ pool_take (Turn *turn, const char *plugin, const char *line, guint generation, S
         opened = store_unseal (turn->desk->store, label, sealed, length);
       }
       if (!db_run (turn->db, error, "UPDATE pool_key SET state = ?, line = ?, generation = ? WHERE id = ?",
-                   "ssii", opened != NULL ? "delivered" : "burned", line, (gint64)generation, id))
+                   "ssii",
+                   opened == NULL        ? "burned"
+                   : use == POOL_RESERVE ? "reserved"
+                                         : "delivered",
+                   line, (gint64)generation, id))
         return FALSE;
       if (opened != NULL)
         {
@@ -172,6 +177,22 @@ pool_take (Turn *turn, const char *plugin, const char *line, guint generation, S
       turn_log (turn, LOG_LEVEL_ERROR,
                 "a pool key cannot be opened and was burned plugin=%s key=%" G_GINT64_FORMAT, plugin, id);
     }
+}
+
+gboolean
+pool_deliver (Turn *turn, const char *line, GError **error)
+{
+  return db_run (turn->db, error,
+                 "UPDATE pool_key SET state = 'delivered' WHERE line = ? AND state = 'reserved'", "s", line);
+}
+
+gboolean
+pool_release (Turn *turn, const char *line, GError **error)
+{
+  return db_run (turn->db, error,
+                 "UPDATE pool_key SET state = 'free', line = NULL, generation = NULL"
+                 " WHERE line = ? AND state = 'reserved'",
+                 "s", line);
 }
 
 gboolean

@@ -27,10 +27,19 @@ typedef struct
 gboolean pool_import (Turn *turn, const char *plugin, const GPtrArray *keys, gboolean is_dry_run,
                       PoolImport *result, GError **error);
 
-/* Takes the next free key for (line, generation): delivered from now on. *@key is NULL if the pool is empty.
- */
-gboolean pool_take (Turn *turn, const char *plugin, const char *line, guint generation, Secret **key,
-                    GError **error);
+typedef enum
+{
+  POOL_DELIVER,
+  POOL_RESERVE, /* set aside: it may come back to the pool, since nobody has seen it */
+} PoolUse;
+
+/* Takes the next free key for (line, generation). *@key is NULL if the pool is empty. */
+gboolean pool_take (Turn *turn, const char *plugin, const char *line, guint generation, PoolUse use,
+                    Secret **key, GError **error);
+/* What is set aside for @line is delivered. */
+gboolean pool_deliver (Turn *turn, const char *line, GError **error);
+/* What is set aside for @line is free again. */
+gboolean pool_release (Turn *turn, const char *line, GError **error);
 /* Burns what was delivered for @line. */
 gboolean pool_burn (Turn *turn, const char *line, GError **error);
 /* Whether there is a free key: one indexed read, also outside a turn. FALSE also on a fault. */

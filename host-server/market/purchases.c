@@ -29,6 +29,7 @@ purchase_free (Purchase *purchase)
   g_free (purchase->checkout);
   g_free (purchase->charge_url);
   g_free (purchase->reason);
+  g_free (purchase->closed_as);
   g_free (purchase->line);
   g_free (purchase->plugin);
   g_free (purchase->term);
@@ -40,7 +41,8 @@ purchase_free (Purchase *purchase)
   "p.checkout_try,"                                                                                          \
   " p.charge_url, p.expires_us, p.is_decline_wanted, p.is_declined_by_user, p.paid_us, p.poll_us, p.polls, " \
   "p.reason,"                                                                                                \
-  " p.created_us, l.id, l.plugin, l.term, l.is_renewal FROM purchase p JOIN purchase_line l ON l.purchase "  \
+  " p.created_us, l.id, l.plugin, l.term, l.is_renewal, l.is_reserve, p.closed_as FROM purchase p JOIN "     \
+  "purchase_line l ON l.purchase "                                                                           \
   "= p.id "
 
 static Purchase *
@@ -71,8 +73,25 @@ read_row (DbQuery *query)
   purchase->plugin = db_dup_text (query, 20);
   purchase->term = db_dup_text (query, 21);
   purchase->is_renewal = db_get_int (query, 22) != 0;
-  purchase->loaded_shown = phase_get_shown (purchase->phase);
+  purchase->is_reserve = db_get_int (query, 23) != 0;
+  purchase->closed_as = db_dup_text (query, 24);
+  purchase->loaded_shown = purchase_get_shown (purchase);
   return purchase;
+}
+
+OrderState
+purchase_get_shown (const Purchase *purchase)
+{
+  OrderState shown;
+  if (purchase->phase == PHASE_CLOSED && order_state_from_text (purchase->closed_as, &shown))
+    return shown;
+  return phase_get_shown (purchase->phase);
+}
+
+gboolean
+purchase_is_opening (const Purchase *purchase)
+{
+  return purchase->phase == PHASE_CREATED || purchase->phase == PHASE_RESERVING;
 }
 
 Purchase *
@@ -106,10 +125,11 @@ purchase_insert (Turn *turn, Purchase *purchase, const char *request, GError **e
                  turn->now_us)
          && db_run (turn->db, error,
                     "INSERT INTO purchase_line (id, purchase, account, plugin, term, price_minor, "
-                    "is_renewal, is_open)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
-                    "sssssii", purchase->line, purchase->id, purchase->account, purchase->plugin,
-                    purchase->term, purchase->price_minor, (gint64)purchase->is_renewal)
+                    "is_renewal, is_open, is_reserve)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)",
+                    "sssssiii", purchase->line, purchase->id, purchase->account, purchase->plugin,
+                    purchase->term, purchase->price_minor, (gint64)purchase->is_renewal,
+                    (gint64)purchase->is_reserve)
          && db_run (turn->db, error,
                     "INSERT INTO purchase_request (account, request, purchase) VALUES (?, ?, ?)", "sss",
                     purchase->account, request, purchase->id);
@@ -122,48 +142,44 @@ set_open (Turn *turn, const Purchase *purchase, gboolean is_open, GError **error
                  purchase->line);
 }
 
+/* The ledger's sums, read once a turn. */
+static gboolean
+need_sums (Turn *turn, Purchase *purchase, GError **error)
+{
+  if (purchase->has_sums)
+    return TRUE;
+  g_auto (Books) books = { 0 };
+  if (!books_load (turn->db, purchase->id, &books, error))
+    return FALSE;
+  purchase->sums = books.sums;
+  purchase->has_sums = TRUE;
+  return TRUE;
+}
+
+/* The line counts for its entitlement; while its money is in dispute it is set aside at once. */
 static gboolean
 grant (Turn *turn, Purchase *purchase, GError **error)
 {
-  gint64 from_us = turn->now_us;
-  if (purchase->is_renewal)
-    {
-      GError *local = NULL;
-      g_autoptr (Entitlement) old = entitlement_load (turn->db, purchase->account, purchase->plugin, &local);
-      if (local != NULL)
-        {
-          g_propagate_error (error, local);
-          return FALSE;
-        }
-      if (old != NULL && old->state == SERIAL_ACTIVE)
-        from_us = MAX (from_us, old->expires_us);
-    }
-  EntitlementGrant entitlement = {
-    .account = purchase->account,
-    .plugin = purchase->plugin,
-    .line = purchase->line,
-    .generation = purchase->issued->generation,
-    .serial = purchase->issued->serial,
-    .expires_us = term_add (purchase->term, from_us),
-  };
-  return entitlement_grant (turn, &entitlement, error);
+  if (!need_sums (turn, purchase, error))
+    return FALSE;
+  gboolean is_withheld = order_is_withheld (purchase->price_minor, &purchase->sums);
+  return entitlement_add_line (turn, purchase->account, purchase->plugin, purchase->line,
+                               is_withheld ? LINE_DISPUTED : LINE_COUNTED, error);
 }
 
 static gboolean
-revoke_own (Turn *turn, Purchase *purchase, GError **error)
+end_line (Turn *turn, const Purchase *purchase, GError **error)
 {
-  GError *local = NULL;
-  g_autoptr (Entitlement) current = entitlement_load (turn->db, purchase->account, purchase->plugin, &local);
-  if (local != NULL)
-    {
-      g_propagate_error (error, local);
-      return FALSE;
-    }
-  /* A later order's entitlement is not this one's to end. */
-  if (current != NULL && g_str_equal (current->line, purchase->line)
-      && !entitlement_revoke (turn, purchase->account, purchase->plugin, error))
-    return FALSE;
-  return issue_burn (turn, purchase->line, error);
+  return entitlement_end_line (turn, purchase->line, error) && issue_burn (turn, purchase->line, error);
+}
+
+/* What a closed order shows is what it showed before it needed a person, if that was an end. */
+static const char *
+choose_closed_as (Phase from)
+{
+  OrderState shown = phase_get_shown (from);
+  gboolean is_end = shown != ORDER_AWAITING_PAYMENT && shown != ORDER_PAID && shown != ORDER_REFUNDING;
+  return order_state_to_text (is_end ? shown : ORDER_REVIEW);
 }
 
 gboolean
@@ -196,14 +212,22 @@ purchase_apply (Turn *turn, Purchase *purchase, Event event, const char *reason,
     purchase->wants_settling = TRUE;
   if (effects & EFFECT_START_ISSUE)
     purchase->paid_us = turn->now_us;
+  if (purchase->phase == PHASE_REVIEW)
+    {
+      g_free (purchase->closed_as);
+      purchase->closed_as = g_strdup (choose_closed_as (from));
+    }
 
   if (((effects & EFFECT_OPEN) && !set_open (turn, purchase, TRUE, error))
       || ((effects & EFFECT_CLOSE) && !set_open (turn, purchase, FALSE, error))
       || ((effects & EFFECT_CANCEL) && purchase->is_declined_by_user
           && !job_add (turn, JOB_CANCEL, purchase->id, turn->now_us, error))
       || ((effects & EFFECT_ABANDON_ISSUE) && !issue_abandon (turn, purchase->line, error))
-      || ((effects & EFFECT_GRANT) && !grant (turn, purchase, error))
-      || ((effects & EFFECT_REVOKE) && !revoke_own (turn, purchase, error))
+      || ((effects & (EFFECT_GRANT | EFFECT_RESTORE)) && !grant (turn, purchase, error))
+      || ((effects & EFFECT_REVOKE) && !end_line (turn, purchase, error))
+      || ((effects & EFFECT_START_RESERVE) && !issue_reserve (turn, purchase, error))
+      || ((effects & EFFECT_START_CHECKOUT)
+          && !job_add (turn, JOB_CHECKOUT, purchase->id, turn->now_us, error))
       || ((effects & EFFECT_START_ISSUE) && !issue_start (turn, purchase, error)))
     return FALSE;
   return TRUE;
@@ -238,11 +262,11 @@ purchase_judge (Turn *turn, Purchase *purchase, GError **error)
   MoneyCase money = {
     .price = purchase->price_minor,
     .sums = books.sums,
-    .is_declined_by_user = purchase->is_declined_by_user,
     .late = turn->desk->settings.late,
   };
-  if ((purchase->phase == PHASE_EXPIRED || purchase->phase == PHASE_DECLINED)
-      && !find_can_honour (turn, purchase, &money.can_honour, error))
+  purchase->sums = books.sums;
+  purchase->has_sums = TRUE;
+  if (purchase->phase == PHASE_EXPIRED && !find_can_honour (turn, purchase, &money.can_honour, error))
     return FALSE;
 
   /* Each arrow leads on in the table, which has no circle of money events: a few steps at most. */
@@ -255,8 +279,10 @@ purchase_judge (Turn *turn, Purchase *purchase, GError **error)
         break;
     }
   purchase->wants_settling = FALSE;
-  purchase->sums = books.sums;
-  purchase->has_sums = TRUE;
+  if (books.sums.n_open_disputes + books.sums.n_ended_disputes > 0
+      && !entitlement_dispute_line (turn, purchase->line,
+                                    order_is_withheld (purchase->price_minor, &books.sums), error))
+    return FALSE;
   return refunds_settle (turn, purchase, &books, error);
 }
 
@@ -266,7 +292,7 @@ purchase_to_view (const Purchase *purchase)
   OrderView *view = g_new0 (OrderView, 1);
   view->id = g_strdup (purchase->id);
   view->plugin = g_strdup (purchase->plugin);
-  view->state = phase_get_shown (purchase->phase);
+  view->state = purchase_get_shown (purchase);
   view->price_minor = purchase->price_minor;
   view->currency = g_strdup (purchase->currency);
   if (view->state == ORDER_AWAITING_PAYMENT)
@@ -283,24 +309,20 @@ purchase_save (Turn *turn, Purchase *purchase, GError **error)
   if (purchase->wants_settling && !purchase_judge (turn, purchase, error))
     return FALSE;
 
-  if (!purchase->has_sums)
-    {
-      g_auto (Books) books = { 0 };
-      if (!books_load (turn->db, purchase->id, &books, error))
-        return FALSE;
-      purchase->sums = books.sums;
-    }
+  if (!need_sums (turn, purchase, error))
+    return FALSE;
   if (!db_run (
           turn->db, error,
           "UPDATE purchase SET version = version + 1, phase = ?, payment = ?, checkout = ?, checkout_try = ?,"
           " charge_url = ?, is_decline_wanted = ?, is_declined_by_user = ?, paid_us = ?, poll_us = ?, polls "
           "= ?,"
-          " reason = ?, changed_us = ? WHERE id = ? AND version = ?",
-          "sssisiiiiisisi", phase_to_text (purchase->phase),
+          " reason = ?, closed_as = ?, changed_us = ? WHERE id = ? AND version = ?",
+          "sssisiiiiissisi", phase_to_text (purchase->phase),
           payment_state_to_text (derive_payment (purchase, &purchase->sums)), purchase->checkout,
           (gint64)purchase->checkout_try, purchase->charge_url, (gint64)purchase->is_decline_wanted,
           (gint64)purchase->is_declined_by_user, purchase->paid_us, purchase->poll_us,
-          (gint64)purchase->polls, purchase->reason, turn->now_us, purchase->id, purchase->version))
+          (gint64)purchase->polls, purchase->reason, purchase->closed_as, turn->now_us, purchase->id,
+          purchase->version))
     return FALSE;
   if (db_get_changes (turn->db) != 1)
     {
@@ -312,7 +334,7 @@ purchase_save (Turn *turn, Purchase *purchase, GError **error)
   if (purchase->poll_us > 0)
     turn_wake (turn, purchase->poll_us);
 
-  OrderState shown = phase_get_shown (purchase->phase);
+  OrderState shown = purchase_get_shown (purchase);
   if (shown != purchase->loaded_shown)
     {
       OrderNote *note = g_new0 (OrderNote, 1);

@@ -5,13 +5,6 @@
 #include "host-server/market/books.h"
 #include "host-server/market/desk.h"
 
-/* The serial that EVENT_ISSUED brings along; lent. */
-typedef struct
-{
-  guint generation;
-  const Secret *serial;
-} Issued;
-
 typedef struct
 {
   char *id;
@@ -32,6 +25,7 @@ typedef struct
   gint64 poll_us; /* when the provider is asked next; 0: not at all */
   guint polls;
   char *reason; /* of the last change, for people */
+  char *closed_as; /* what it shows once a person has closed its review; NULL: it was never in review */
   gint64 created_us;
 
   /* its line */
@@ -39,12 +33,12 @@ typedef struct
   char *plugin;
   char *term;
   gboolean is_renewal;
+  gboolean is_reserve; /* its serial is set aside before it is paid for */
 
   OrderState loaded_shown; /* what clients know */
   gboolean wants_settling;
   gboolean has_sums; /* the ledger's sums, once they were read in this turn */
   LedgerSums sums;
-  const Issued *issued;
 } Purchase;
 
 Purchase *purchase_new (void);
@@ -65,6 +59,10 @@ gboolean purchase_judge (Turn *turn, Purchase *purchase, GError **error);
 /* Writes what was changed, once, under the version that was read, and notes what clients must be told. */
 gboolean purchase_save (Turn *turn, Purchase *purchase, GError **error);
 
+/* The state that clients are shown. */
+OrderState purchase_get_shown (const Purchase *purchase);
+/* The provider has, or is about to be asked for, its checkout; there is no money yet. */
+gboolean purchase_is_opening (const Purchase *purchase);
 /* As a client sees it. The caller frees it. */
 OrderView *purchase_to_view (const Purchase *purchase);
 /* The pages of @account's history, newest first (XEP-0059): fills @orders, whose paging says what is wanted.

@@ -20,7 +20,8 @@ sum_planned (Turn *turn, const char *purchase, const char *payment, gint64 *plan
 }
 
 static gboolean
-add_row (Turn *turn, const Purchase *purchase, const char *payment, gint64 amount, GError **error)
+add_row (Turn *turn, const Purchase *purchase, const char *payment, gint64 amount, const char *reason,
+         GError **error)
 {
   g_autofree char *id = id_new_sortable ("r_", turn->desk->clock);
   turn_log (turn, LOG_LEVEL_INFO, "refund due refund=%s order=%s payment=%s amount=%" G_GINT64_FORMAT, id,
@@ -29,40 +30,65 @@ add_row (Turn *turn, const Purchase *purchase, const char *payment, gint64 amoun
                  "INSERT INTO refund (id, version, purchase, payment, amount_minor, reason, state, "
                  "created_us, changed_us)"
                  " VALUES (?, 1, ?, ?, ?, ?, 'due', ?, ?)",
-                 "sssisii", id, purchase->id, payment, amount, purchase->reason, turn->now_us, turn->now_us)
+                 "sssisii", id, purchase->id, payment, amount, reason, turn->now_us, turn->now_us)
          && job_add (turn, JOB_REFUND, id, turn->now_us, error);
+}
+
+/* What is left of one payment. */
+static gboolean
+find_room (Turn *turn, const Purchase *purchase, const BookPayment *payment, gint64 *room, GError **error)
+{
+  gint64 planned;
+  if (!sum_planned (turn, purchase->id, payment->id, &planned, error))
+    return FALSE;
+  *room = payment->amount_minor - payment->refunded_minor - payment->lost_minor - planned;
+  return TRUE;
+}
+
+gboolean
+refunds_get_free (Turn *turn, const Purchase *purchase, const Books *books, gint64 *free_minor,
+                  GError **error)
+{
+  *free_minor = 0;
+  for (guint i = 0; i < books->payments->len; i++)
+    {
+      gint64 room;
+      if (!find_room (turn, purchase, &g_array_index (books->payments, BookPayment, i), &room, error))
+        return FALSE;
+      *free_minor += room;
+    }
+  return TRUE;
+}
+
+gboolean
+refunds_add (Turn *turn, const Purchase *purchase, const Books *books, gint64 amount_minor,
+             const char *reason, GError **error)
+{
+  for (guint i = books->payments->len; i-- > 0 && amount_minor > 0;)
+    {
+      const BookPayment *payment = &g_array_index (books->payments, BookPayment, i);
+      gint64 room;
+      if (!find_room (turn, purchase, payment, &room, error))
+        return FALSE;
+      gint64 amount = MIN (room, amount_minor);
+      if (amount <= 0)
+        continue;
+      if (!add_row (turn, purchase, payment->id, amount, reason, error))
+        return FALSE;
+      amount_minor -= amount;
+    }
+  return TRUE;
 }
 
 gboolean
 refunds_settle (Turn *turn, Purchase *purchase, const Books *books, GError **error)
 {
-  gint64 held = books->sums.paid - books->sums.refunded;
   gint64 keepable = order_get_keepable (purchase->phase, purchase->price_minor, &books->sums);
-  if (held <= keepable)
+  gint64 free_minor;
+  if (ledger_sums_get_held (&books->sums) <= keepable)
     return TRUE;
-
-  g_autofree gint64 *room = g_new0 (gint64, books->payments->len);
-  gint64 outstanding = held - keepable;
-  for (guint i = 0; i < books->payments->len; i++)
-    {
-      const BookPayment *payment = &g_array_index (books->payments, BookPayment, i);
-      gint64 planned;
-      if (!sum_planned (turn, purchase->id, payment->id, &planned, error))
-        return FALSE;
-      outstanding -= planned;
-      room[i] = payment->amount_minor - payment->refunded_minor - planned;
-    }
-  for (guint i = books->payments->len; i-- > 0 && outstanding > 0;)
-    {
-      const BookPayment *payment = &g_array_index (books->payments, BookPayment, i);
-      gint64 amount = MIN (room[i], outstanding);
-      if (amount <= 0)
-        continue;
-      if (!add_row (turn, purchase, payment->id, amount, error))
-        return FALSE;
-      outstanding -= amount;
-    }
-  return TRUE;
+  return refunds_get_free (turn, purchase, books, &free_minor, error)
+         && refunds_add (turn, purchase, books, free_minor - keepable, purchase->reason, error);
 }
 
 gboolean

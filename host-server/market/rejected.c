@@ -22,11 +22,11 @@ load_by_line (Turn *turn, const char *line, GError **error)
 /* The vendor's second serial was refused as well: nothing is sent a third time, and no money moves by itself.
  */
 static gboolean
-give_up (Turn *turn, const char *account, const char *plugin, Purchase *purchase, GError **error)
+give_up (Turn *turn, const char *plugin, Purchase *purchase, GError **error)
 {
   turn_log (turn, LOG_LEVEL_ERROR, "the replacement of a serial was refused too order=%s plugin=%s",
             purchase->id, plugin);
-  return entitlement_revoke (turn, account, plugin, error) && issue_burn (turn, purchase->line, error)
+  return entitlement_end_line (turn, purchase->line, error) && issue_burn (turn, purchase->line, error)
          && purchase_apply (turn, purchase, EVENT_DOUBTFUL, "the plugin refused two serials", error)
          && purchase_save (turn, purchase, error);
 }
@@ -66,6 +66,11 @@ serial_reject (Turn *turn, const char *account, const char *plugin, gint64 epoch
         g_propagate_error (error, local);
       return local == NULL;
     }
+  gboolean is_ended;
+  if (!issue_find_vendor_ended (turn, entitlement->line, entitlement->generation, &is_ended, error))
+    return FALSE;
+  if (is_ended) /* by the vendor itself, ahead of what was paid for: that is not the one replacement */
+    return issue_reissue (turn, purchase, error);
   if (!is_there)
     {
       turn_log (turn, LOG_LEVEL_WARNING, "serial refused by its plugin, replacing it order=%s plugin=%s",
@@ -73,5 +78,5 @@ serial_reject (Turn *turn, const char *account, const char *plugin, gint64 epoch
       return issue_replace (turn, purchase, error);
     }
   *outcome = REJECTED_REGISTRATION_NEEDED;
-  return give_up (turn, account, plugin, purchase, error);
+  return give_up (turn, plugin, purchase, error);
 }

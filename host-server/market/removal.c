@@ -14,6 +14,7 @@ end_order (Turn *turn, Purchase *purchase, GError **error)
   switch (purchase->phase)
     {
     case PHASE_CREATED:
+    case PHASE_RESERVING:
       purchase->is_decline_wanted = TRUE;
       break;
     case PHASE_AWAITING_PAYMENT:
@@ -69,7 +70,7 @@ removal_work (Turn *turn, gpointer data, GError **error)
       const char *plugin = g_ptr_array_index (plugins, i);
       GError *local = NULL;
       g_autoptr (Entitlement) entitlement = entitlement_load (turn->db, account, plugin, &local);
-      if (entitlement == NULL || !entitlement_revoke (turn, account, plugin, &local)
+      if (entitlement == NULL || !entitlement_end (turn, account, plugin, &local)
           || !issue_burn (turn, entitlement->line, &local))
         {
           if (local != NULL)

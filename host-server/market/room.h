@@ -74,6 +74,7 @@ const Plugin *catalog_find (Market *market, const char *id);
 void order_requests_init (Market *market);
 void callbacks_init (Market *market);
 void market_commands_init (Market *market);
+void order_commands_init (Market *market);
 void removal_init (Market *market);
 
 /* rings.c: the secrets shared with providers and vendors. */

@@ -1,5 +1,6 @@
 #include "host-server/market/books.h"
 #include "host-server/market/entitlements.h"
+#include "host-server/market/issue.h"
 #include "host-server/market/room.h"
 
 #define CLAIM_LIMIT 256
@@ -92,7 +93,8 @@ report_stuck (Turn *turn, gboolean is_first, GError **error)
   gint64 to_us = turn->now_us - STUCK_US;
   g_autoptr (DbQuery) query = db_query (
       turn->db,
-      "SELECT id, phase, reason FROM purchase WHERE phase IN ('created', 'paid', 'issuing', 'refund-due',"
+      "SELECT id, phase, reason FROM purchase WHERE phase IN ('created', 'reserving', 'paid', 'issuing', "
+      "'refund-due',"
       " 'refunding', 'review') AND changed_us <= ? AND changed_us > ? ORDER BY changed_us LIMIT 100",
       "ii", to_us, is_first ? (gint64)0 : to_us - turn->desk->settings.sweep_us);
   while (db_next (query, &local))
@@ -120,6 +122,7 @@ due_work (Turn *turn, gpointer data, GError **error)
   g_array_set_size (due->polls, 0);
   return jobs_claim_due (turn, CLAIM_LIMIT, error) && claim_polls (turn, due->polls, error)
          && books_retry_unmatched (turn, error) && entitlements_expire (turn, NULL, error)
+         && issue_due_reissues (turn, error)
          && (!due->is_sweep || (report_stuck (turn, due->is_first, error) && purge (turn, error)));
 }
 

@@ -52,3 +52,16 @@ term_add (const char *term, gint64 from_us)
     }
   return g_date_time_to_unix (to) * G_USEC_PER_SEC + g_date_time_get_microsecond (to);
 }
+
+gint64
+terms_get_end (const TermSpan *spans, gsize n)
+{
+  gint64 end_us = 0;
+  for (gsize i = 0; i < n; i++)
+    {
+      end_us = term_add (spans[i].term, MAX (spans[i].granted_us, end_us));
+      if (end_us == 0)
+        return 0;
+    }
+  return end_us;
+}

@@ -111,7 +111,7 @@ test_parts_a_manifest_is_read_or_its_fault_named (void)
     { GOOD "[Serial]\nsource=plugin-server\n[PluginServer]\nbase=http://vendor.example\n",
       "[PluginServer] base: must be an https URL, or http on loopback" },
     { GOOD "[Serial]\nsource=pool\nfallback=pool\n", "[Serial] fallback: must be another source" },
-    { GOOD "[Serial]\nsource=pool\npolicy=reserve\n", "[Serial] policy: must be on-payment" },
+    { GOOD "[Serial]\nsource=pool\npolicy=later\n", "[Serial] policy: must be on-payment or reserve" },
     { GOOD "term=PT5M\n[Serial]\nsource=pool\n",
       "[Plugin] term: must be one unit of an ISO 8601 duration, as P1Y or P3M" },
     { "[Plugin]\nid=Dice\nname=D\nvendor=acme\nversion=1\nprice=1\ncurrency=EUR\n[Serial]\nsource=pool\n",

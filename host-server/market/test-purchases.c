@@ -440,20 +440,59 @@ test_purchases_a_refund_while_issuing_delivers_nothing (Fixture *f, gconstpointe
 }
 
 static void
-test_purchases_a_dispute_is_for_a_person (Fixture *f, gconstpointer unused)
+test_purchases_a_dispute_suspends_and_its_end_restores (Fixture *f, gconstpointer unused)
 {
   g_autofree char *order = open_order (f, "dice");
   pay (f, order, "p1", "500");
   issue_from_the_pool (f);
-  g_autofree char *body
-      = g_strdup_printf ("{\"type\":\"payment.disputed\",\"data\":{\"merchant\":\"m1\",\"order\":\"%s\","
-                         "\"checkout\":\"c_%s\",\"payment\":\"p1\","
-                         "\"dispute\":\"d1\",\"amount\":500,\"currency\":\"EUR\",\"live\":true}}",
-                         order, order);
-  g_assert_cmpint (deliver_body (f, "msg_d", body).books, ==, BOOKS_APPLIED);
-  assert_phase (f, "review");
+  dispute (f, order, "p1", "disputed");
+  assert_phase (f, "fulfilled");
   assert_payment (f, "disputed");
+  assert_serial (f, "dice", SERIAL_SUSPENDED, NULL);
+  dispute (f, order, "p1", "dispute_won");
+  assert_payment (f, "paid");
+  assert_serial (f, "dice", SERIAL_ACTIVE, "KEY-1");
   assert_no_refund (f);
+}
+
+static void
+test_purchases_a_lost_dispute_revokes (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  pay (f, order, "p1", "500");
+  issue_from_the_pool (f);
+  dispute (f, order, "p1", "disputed");
+  dispute (f, order, "p1", "dispute_lost");
+  assert_phase (f, "charged-back");
+  assert_payment (f, "charged-back");
+  assert_serial (f, "dice", SERIAL_REVOKED, NULL);
+  assert_text (f, "SELECT state FROM pool_key WHERE id = 1", "burned");
+  assert_no_refund (f);
+}
+
+static void
+test_purchases_a_dispute_while_issuing_withholds_the_serial (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  pay (f, order, "p1", "500");
+  g_autoptr (Job) job = take_job (f, JOB_ISSUE);
+  dispute (f, order, "p1", "disputed");
+  turn (f, pool_work, job);
+  assert_phase (f, "fulfilled");
+  assert_serial (f, "dice", SERIAL_SUSPENDED, NULL);
+}
+
+static void
+test_purchases_a_dispute_before_its_payment_yields_no_serial (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  dispute (f, order, "p1", "disputed");
+  pay (f, order, "p1", "500");
+  assert_phase (f, "refund-due");
+  assert_no_refund (f); /* the provider moves the money, as long as it is disputed */
+  dispute (f, order, "p1", "dispute_won");
+  assert_refund (f, 500, "due");
+  assert_no_serial (f);
 }
 
 static void
@@ -538,7 +577,10 @@ main (int argc, char **argv)
   ADD (a_refund_before_its_payment_leaves_a_tombstone);
   ADD (a_full_refund_revokes_and_burns);
   ADD (a_refund_while_issuing_delivers_nothing);
-  ADD (a_dispute_is_for_a_person);
+  ADD (a_dispute_suspends_and_its_end_restores);
+  ADD (a_lost_dispute_revokes);
+  ADD (a_dispute_while_issuing_withholds_the_serial);
+  ADD (a_dispute_before_its_payment_yields_no_serial);
   ADD (a_page_of_history);
   return g_test_run ();
 }

@@ -88,6 +88,9 @@ setup (Fixture *f, gconstpointer unused)
     .settings = { .order_expiry_us = 1800 * G_USEC_PER_SEC,
                   .expiry_grace_us = 60 * G_USEC_PER_SEC,
                   .vendor_timeout_us = 10 * G_USEC_PER_SEC,
+                  .reserve_wait_us = 10 * G_USEC_PER_SEC,
+                  .reserve_hold_us = 900 * G_USEC_PER_SEC,
+                  .open_reserves_per_user = 1,
                   .issue_deadline_us = 3600 * (gint64)G_USEC_PER_SEC,
                   .lease_margin_us = 10 * G_USEC_PER_SEC,
                   .sweep_us = 30 * G_USEC_PER_SEC,
@@ -227,6 +230,20 @@ open_order (Fixture *f, const char *plugin)
 }
 
 gboolean
+decline_order (Turn *t, gpointer data, GError **error)
+{
+  DeclineOutcome outcome;
+  g_autoptr (Purchase) purchase = NULL;
+  return decline (t, ALICE, data, &outcome, &purchase, error);
+}
+
+void
+set_clock (Fixture *f, gint64 wall_us)
+{
+  clock_advance_us (f->desk.clock, wall_us - clock_get_wall_us (f->desk.clock));
+}
+
+gboolean
 expire_order (Turn *t, gpointer data, GError **error)
 {
   g_autoptr (Purchase) purchase = purchase_load (t->db, data, error);
@@ -287,6 +304,19 @@ give_back (Fixture *f, const char *order, const char *payment, const char *refun
   return deliver_body (f, webhook_id, body).books;
 }
 
+/* @what: disputed, dispute_won, dispute_lost. */
+BooksOutcome
+dispute (Fixture *f, const char *order, const char *payment, const char *what)
+{
+  g_autofree char *body
+      = g_strdup_printf ("{\"type\":\"payment.%s\",\"data\":{\"merchant\":\"m1\",\"order\":\"%s\","
+                         "\"checkout\":\"c_%s\",\"payment\":\"%s\","
+                         "\"dispute\":\"d_%s\",\"amount\":500,\"currency\":\"EUR\",\"live\":true}}",
+                         what, order, order, payment, payment);
+  g_autofree char *webhook_id = g_strdup_printf ("msg_%u", f->n_deliveries++);
+  return deliver_body (f, webhook_id, body).books;
+}
+
 /* The sources' side. */
 
 typedef struct
@@ -308,15 +338,28 @@ pool_work (Turn *t, gpointer data, GError **error)
   return issue_from_pool (t, data, error);
 }
 
-void
-settle (Fixture *f, Job *take_job_, IssueResultKind kind, const char *serial)
+static void
+settle_as (Fixture *f, Job *take_job_, IssueResultKind kind, const char *serial, gint64 expires_us)
 {
   g_autoptr (Job) job = take_job_;
-  Settling s = { job, { .kind = kind, .reason = "as tested", .retry_after_s = -1 } };
+  Settling s
+      = { job, { .kind = kind, .reason = "as tested", .retry_after_s = -1, .expires_us = expires_us } };
   if (serial != NULL)
     s.result.serial = secret_new (serial, strlen (serial));
   turn (f, settle_work, &s);
   secret_free (s.result.serial);
+}
+
+void
+settle (Fixture *f, Job *take_job_, IssueResultKind kind, const char *serial)
+{
+  settle_as (f, take_job_, kind, serial, 0);
+}
+
+void
+settle_until (Fixture *f, Job *take_job_, const char *serial, gint64 expires_us)
+{
+  settle_as (f, take_job_, ISSUE_GOT_SERIAL, serial, expires_us);
 }
 
 void

@@ -48,6 +48,9 @@ gboolean claim (Turn *t, gpointer data, GError **error);
 char *try_buy (Fixture *f, const char *account, const char *plugin, const char *request, BuyOutcome expected);
 gboolean checkout_made (Turn *t, gpointer data, GError **error);
 char *open_order (Fixture *f, const char *plugin);
+/* @data: the order. */
+gboolean decline_order (Turn *t, gpointer data, GError **error);
+void set_clock (Fixture *f, gint64 wall_us);
 gboolean expire_order (Turn *t, gpointer data, GError **error);
 Delivering deliver_body (Fixture *f, const char *webhook_id, const char *body);
 char *paid_body (const char *order, const char *payment, const char *amount);
@@ -55,6 +58,9 @@ BooksOutcome pay (Fixture *f, const char *order, const char *payment, const char
 BooksOutcome give_back (Fixture *f, const char *order, const char *payment, const char *refund,
                         const char *amount);
 void settle (Fixture *f, Job *take_job_, IssueResultKind kind, const char *serial);
+/* A serial that the vendor lets end at @expires_us. */
+void settle_until (Fixture *f, Job *take_job_, const char *serial, gint64 expires_us);
+BooksOutcome dispute (Fixture *f, const char *order, const char *payment, const char *what);
 gboolean pool_work (Turn *t, gpointer data, GError **error);
 void issue_from_the_pool (Fixture *f);
 void assert_serial (Fixture *f, const char *plugin, SerialState state, const char *serial);

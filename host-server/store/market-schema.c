@@ -188,8 +188,8 @@ static const char *const steps[] = {
   "  generation BIGINT NOT NULL,"
   "  PRIMARY KEY (plugin, digest))",
 
-  /* owner and lease_until_us: who runs it until when; fence rises with every claim. An id is never used again: the late
-   * result of a job that is gone must not fit another. */
+  /* owner and lease_until_us: who runs it until when; fence rises with every claim. An id is never used
+   * again: the late result of a job that is gone must not fit another. */
   "CREATE TABLE job ("
   "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
   "  kind TEXT NOT NULL,"
@@ -202,6 +202,42 @@ static const char *const steps[] = {
   "  fence BIGINT NOT NULL,"
   "  created_us BIGINT NOT NULL);"
   "CREATE INDEX job_due ON job (not_before_us);",
+
+  /* Policy `reserve`; what is kept of each generation; which lines an entitlement stands on. sealed: the
+   * serial, under the label of its entitlement; of a held one until it is let go. expires_us: the vendor's
+   * own, and reissue_us when another is to be asked for before that. closed_as: the state that a closed order
+   * shows. */
+  "ALTER TABLE plugin ADD COLUMN policy TEXT NOT NULL DEFAULT 'on-payment';"
+  "ALTER TABLE purchase ADD COLUMN closed_as TEXT;"
+  "ALTER TABLE purchase_line ADD COLUMN is_reserve BIGINT NOT NULL DEFAULT 0;"
+  "ALTER TABLE generation ADD COLUMN purpose TEXT NOT NULL DEFAULT 'first';" /* first | replacement | reissue
+                                                                              */
+  "UPDATE generation SET purpose = 'replacement' WHERE generation > 0;"
+  "ALTER TABLE generation ADD COLUMN sealed BLOB;"
+  "ALTER TABLE generation ADD COLUMN expires_us BIGINT NOT NULL DEFAULT 0;"
+  "ALTER TABLE generation ADD COLUMN reissue_us BIGINT NOT NULL DEFAULT 0;"
+  "ALTER TABLE entitlement ADD COLUMN reissue_us BIGINT NOT NULL DEFAULT 0;"
+  "CREATE TABLE entitlement_line ("
+  "  line TEXT PRIMARY KEY REFERENCES purchase_line (id),"
+  "  account TEXT NOT NULL,"
+  "  plugin TEXT NOT NULL,"
+  "  state TEXT NOT NULL," /* counted | disputed | ended */
+  "  granted_us BIGINT NOT NULL);"
+  "CREATE INDEX entitlement_line_of ON entitlement_line (account, plugin, granted_us);"
+  "INSERT INTO entitlement_line (line, account, plugin, state, granted_us)"
+  "  SELECT e.line, e.account, e.plugin, CASE WHEN e.state = 'revoked' THEN 'ended' ELSE 'counted' END, "
+  "p.paid_us"
+  "  FROM entitlement e JOIN purchase_line l ON l.id = e.line JOIN purchase p ON p.id = l.purchase;"
+  "UPDATE generation SET sealed = (SELECT e.sealed FROM entitlement e WHERE e.line = generation.line"
+  "  AND e.generation = generation.generation);"
+  "CREATE INDEX pool_key_line ON pool_key (line) WHERE line IS NOT NULL;"
+  "DROP INDEX entitlement_expiry;"
+  "CREATE INDEX entitlement_expiry ON entitlement (expires_us) WHERE state IN ('active', 'suspended')"
+  "  AND expires_us > 0;"
+  "CREATE INDEX entitlement_reissue ON entitlement (reissue_us) WHERE state = 'active' AND reissue_us > 0;"
+  "DROP INDEX purchase_unsettled;"
+  "CREATE INDEX purchase_unsettled ON purchase (changed_us) WHERE phase IN ('created', 'reserving', 'paid',"
+  "  'issuing', 'refund-due', 'refunding', 'review')",
 };
 
 const SchemaFamily market_schema = { "market", STORE_MARKET, steps, G_N_ELEMENTS (steps) };
