@@ -291,6 +291,10 @@ order_judge_money (const MoneyCase *money, Event *event)
       *event = EVENT_DOUBTFUL; /* refunded and lost: it went back twice */
       return held < 0;
 
+    case PHASE_CLOSED: /* money has moved since a person looked */
+      *event = EVENT_DOUBTFUL;
+      return TRUE;
+
     default:
       return FALSE;
     }
@@ -311,6 +315,7 @@ order_get_keepable (Phase phase, gint64 price, const LedgerSums *sums)
     case PHASE_REFUND_DUE:
     case PHASE_REFUNDING:
     case PHASE_REFUNDED:
+    case PHASE_CHARGED_BACK: /* nothing is left of what it was for */
       return 0;
     default: /* it may still become the price, or a person decides */
       return G_MAXINT64;

@@ -86,7 +86,13 @@ judge (Turn *turn, const Purchase *purchase, const LedgerSums *sums, Resolution 
   *outcome = RESOLVE_NOT_IN_REVIEW;
   if (purchase->phase != PHASE_REVIEW)
     return TRUE;
-  gint64 needed = as == RESOLVE_AS_CLOSED ? G_MININT64 : as == RESOLVE_AS_REFUND ? 1 : purchase->price_minor;
+  gint64 needed = purchase->price_minor; /* RESOLVE_AS_PAID */
+  if (as == RESOLVE_AS_CLOSED)
+    needed = G_MININT64;
+  else if (as == RESOLVE_AS_REFUND)
+    needed = 1;
+  else if (as == RESOLVE_AS_FULFILLED) /* a part may have gone back meanwhile */
+    needed = MIN (needed, 1);
   *outcome = RESOLVE_NO_MONEY;
   if (ledger_sums_get_held (sums) < needed)
     return TRUE;

@@ -208,6 +208,7 @@ test_order_money_is_judged_by_phase_and_policy (void)
     { { PHASE_REFUNDING, 1000, { .paid = 1000, .refunded = 1000 } }, EVENT_REFUNDED },
     { { PHASE_REFUNDED, 1000, { .paid = 2000, .refunded = 1000 } }, NO_EVENT },
     { { PHASE_REVIEW, 1000, { .paid = 1000 } }, NO_EVENT },
+    { { PHASE_CLOSED, 1000, { .paid = 1000 } }, EVENT_DOUBTFUL },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
@@ -231,6 +232,7 @@ test_order_what_may_be_kept (void)
   g_assert_cmpint (order_get_keepable (PHASE_FULFILLED, 1000, &paid), ==, 1000);
   g_assert_cmpint (order_get_keepable (PHASE_REFUND_DUE, 1000, &paid), ==, 0);
   g_assert_cmpint (order_get_keepable (PHASE_REFUNDED, 1000, &paid), ==, 0);
+  g_assert_cmpint (order_get_keepable (PHASE_CHARGED_BACK, 1000, &paid), ==, 0);
   g_assert_cmpint (order_get_keepable (PHASE_AWAITING_PAYMENT, 1000, &paid), ==, G_MAXINT64);
   g_assert_cmpint (order_get_keepable (PHASE_REVIEW, 1000, &paid), ==, G_MAXINT64);
   g_assert_cmpint (order_get_keepable (PHASE_REFUND_DUE, 1000, &disputed), ==, G_MAXINT64);
