@@ -37,6 +37,7 @@ provider_call_free (gpointer data)
   ProviderCall *call = data;
   g_ptr_array_unref (call->reports);
   g_ptr_array_unref (call->roots);
+  g_free (call->memo);
   g_free (call);
 }
 

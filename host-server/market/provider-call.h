@@ -27,6 +27,7 @@ struct ProviderCall
 {
   Provider *provider;
   ProviderReply reply; /* as far as it is made */
+  char *memo;          /* the type's own note from one request to the next; freed with the call */
   GPtrArray *reports;  /* of ProviderReport, made by provider_call_add_report() */
 
   /* provider-call.c */

@@ -8,6 +8,9 @@
 /* protocol.md section 9: checkouts and refunds over HTTPS with a Bearer key, callbacks as Standard Webhooks.
  */
 
+#define MAX_LISTED 1000              /* checkouts of a page that are read */
+#define MAX_LIST   (4 * 1024 * 1024) /* bytes of a page */
+
 /* The callbacks. */
 
 static const struct
@@ -199,6 +202,30 @@ read_report (ProviderCall *call, json_t *root, GError **error)
   return end_reading (&reader, error);
 }
 
+/* A page of a list. `next` is the time that the next one is asked for with, so it has to move. */
+static ProviderReading
+read_list (ProviderCall *call, json_t *root, GError **error)
+{
+  ProviderJson reader = { NULL };
+  json_t *checkouts = json_object_get (root, "checkouts"), *next = json_object_get (root, "next"), *checkout;
+  gint64 next_us;
+  if (!json_is_array (checkouts) || json_array_size (checkouts) > MAX_LISTED)
+    provider_json_fail (&reader, "checkouts");
+  if (next != NULL
+      && (!json_is_string (next) || !clock_parse_rfc3339 (json_string_value (next), &next_us)
+          || g_strcmp0 (json_string_value (next), call->memo) == 0))
+    provider_json_fail (&reader, "next");
+  gsize i;
+  if (reader.error == NULL)
+    json_array_foreach (checkouts, i, checkout)
+    {
+      read_checkout (call, &reader, checkout);
+    }
+  call->reply.reports = call->reports;
+  call->reply.next = json_string_value (next);
+  return end_reading (&reader, error);
+}
+
 static void
 send_call (Provider *provider, const char *method, const char *path, const char *key, json_t *take_body,
            ProviderRead read, ProviderDone done, gpointer data)
@@ -263,6 +290,18 @@ get_refund (Provider *provider, const char *refund, ProviderDone done, gpointer 
   send_call (provider, "GET", path->str, NULL, NULL, read_refund, done, data);
 }
 
+static void
+list_checkouts (Provider *provider, gint64 since_us, const char *after, ProviderDone done, gpointer data)
+{
+  g_autofree char *since = after != NULL ? g_strdup (after) : clock_dup_rfc3339 (since_us);
+  g_autoptr (GString) path = g_string_new ("/v1/checkouts?since=");
+  http_append_segment (path, since);
+  HttpRequest request = { .method = "GET", .path = path->str, .max_answer_bytes = MAX_LIST };
+  ProviderCall *call = provider_call_new (provider, done, data);
+  call->memo = g_steal_pointer (&since);
+  provider_call_send (call, &request, judge_status, read_list);
+}
+
 const ProviderType provider_standard = {
   .name = "standard",
   .free_call = provider_call_free,
@@ -271,6 +310,7 @@ const ProviderType provider_standard = {
   .cancel_checkout = cancel_checkout,
   .create_refund = create_refund,
   .get_refund = get_refund,
+  .list_checkouts = list_checkouts,
   .callback_headers = callback_headers,
   .verify = verify,
   .read_event = read_event,
