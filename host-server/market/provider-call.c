@@ -37,7 +37,14 @@ provider_call_free (gpointer data)
   ProviderCall *call = data;
   g_ptr_array_unref (call->reports);
   g_ptr_array_unref (call->roots);
-  g_free (call->memo);
+  g_free (call->note);
+  if (call->memo != NULL)
+    call->free_memo (call->memo);
+  if (call->ending != NULL)
+    {
+      g_source_destroy (call->ending);
+      g_source_unref (call->ending);
+    }
   g_free (call);
 }
 
@@ -52,7 +59,7 @@ read_answer (ProviderCall *call, const HttpReply *http, GError **error)
   json_t *root = provider_json_parse (body, length, &local);
   if (root != NULL)
     g_ptr_array_add (call->roots, root);
-  reply->outcome = call->judge (http_reply_get_status (http), root);
+  reply->outcome = call->judge (call, http_reply_get_status (http), root);
   if (reply->outcome != PROVIDER_OK && reply->outcome != PROVIDER_CONFLICT)
     return FALSE;
 
@@ -64,6 +71,13 @@ read_answer (ProviderCall *call, const HttpReply *http, GError **error)
   if (reply->outcome == PROVIDER_UNCERTAIN)
     g_propagate_error (error, g_steal_pointer (&local));
   return FALSE;
+}
+
+static void
+end_call (ProviderCall *call)
+{
+  call->done (&call->reply, call->data);
+  g_hash_table_remove (call->provider->calls, call);
 }
 
 static void
@@ -79,9 +93,10 @@ got_answer (const HttpReply *http, gpointer data)
   if (http_reply_get_outcome (http) == HTTP_ANSWERED && read_answer (call, http, &error))
     return;
 
-  reply->reason = error != NULL ? error->message : http_reply_peek_reason (http);
-  call->done (reply, call->data);
-  g_hash_table_remove (call->provider->calls, call);
+  reply->reason = error != NULL        ? error->message
+                  : call->note != NULL ? call->note
+                                       : http_reply_peek_reason (http);
+  end_call (call);
 }
 
 void
@@ -96,6 +111,25 @@ provider_call_send (ProviderCall *call, const HttpRequest *request, ProviderJudg
   call->judge = judge;
   call->read = read;
   http_client_send (provider->http, provider->base, &filled, got_answer, call);
+}
+
+static gboolean
+end_later (gpointer data)
+{
+  end_call (data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+provider_call_refuse (ProviderCall *call, ProviderOutcome outcome, const char *reason)
+{
+  call->reply.outcome = outcome;
+  call->reply.retry_after_s = -1;
+  call->note = g_strdup (reason);
+  call->reply.reason = call->note;
+  call->ending = g_idle_source_new ();
+  g_source_set_callback (call->ending, end_later, call, NULL);
+  g_source_attach (call->ending, g_main_context_get_thread_default ());
 }
 
 ProviderReport *

@@ -10,7 +10,7 @@
 typedef struct ProviderCall ProviderCall;
 
 /* What an answer means by its status; @root is its body, NULL if that is no JSON object. */
-typedef ProviderOutcome (*ProviderJudge) (int status, const json_t *root);
+typedef ProviderOutcome (*ProviderJudge) (ProviderCall *call, int status, const json_t *root);
 
 typedef enum
 {
@@ -20,15 +20,17 @@ typedef enum
 } ProviderReading;
 
 /* Reads the body of an answer that was judged PROVIDER_OK or PROVIDER_CONFLICT into call->reply, which may
- * lend from @root until the call ends. */
+ * lend from @root until the call ends. It may change reply.outcome. */
 typedef ProviderReading (*ProviderRead) (ProviderCall *call, json_t *root, GError **error);
 
 struct ProviderCall
 {
   Provider *provider;
   ProviderReply reply; /* as far as it is made */
-  char *memo;          /* the type's own note from one request to the next; freed with the call */
-  GPtrArray *reports;  /* of ProviderReport, made by provider_call_add_report() */
+  char *note;          /* of a judge: why, if the status alone does not say it */
+  gpointer memo;       /* the type's own, from one request to the next */
+  GDestroyNotify free_memo;
+  GPtrArray *reports; /* of ProviderReport, made by provider_call_add_report() */
 
   /* provider-call.c */
   ProviderJudge judge;
@@ -36,6 +38,7 @@ struct ProviderCall
   ProviderDone done;
   gpointer data;
   GPtrArray *roots; /* of json_t, the bodies so far */
+  GSource *ending;  /* of provider_call_refuse() */
 };
 
 ProviderCall *provider_call_new (Provider *provider, ProviderDone done, gpointer data);
@@ -44,6 +47,9 @@ void provider_call_free (gpointer call);
 /* Sends a request of @call; the provider's key and time-out are filled in. */
 void provider_call_send (ProviderCall *call, const HttpRequest *request, ProviderJudge judge,
                          ProviderRead read);
+
+/* Ends @call, once the main loop turns, without having asked anybody. */
+void provider_call_refuse (ProviderCall *call, ProviderOutcome outcome, const char *reason);
 
 /* A report with an empty list of events; its texts are to be lent from a root. */
 ProviderReport *provider_call_add_report (ProviderCall *call);

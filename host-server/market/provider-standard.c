@@ -72,7 +72,7 @@ static const char *const callback_headers[]
 
 static int
 verify (const Provider *provider, const WebhookRing *ring, const HttpExchange *exchange, gint64 now_us,
-        const char **delivery_id, guint *key)
+        char **delivery_id, guint *key)
 {
   WebhookHeaders headers = {
     .id = http_exchange_get_header (exchange, "webhook-id"),
@@ -85,14 +85,15 @@ verify (const Provider *provider, const WebhookRing *ring, const HttpExchange *e
   gsize length;
   const char *body = http_exchange_get_body (exchange, &length);
   WebhookVerdict verdict = webhook_verify (ring, &headers, body, length, now_us, key);
-  *delivery_id = headers.id;
+  if (verdict == WEBHOOK_AUTHENTIC)
+    *delivery_id = g_strdup (headers.id);
   return webhook_verdict_get_status (verdict);
 }
 
 /* The calls. */
 
 static ProviderOutcome
-judge_status (int status, const json_t *root)
+judge_status (ProviderCall *call, int status, const json_t *root)
 {
   if (status >= 200 && status < 300)
     return PROVIDER_OK;
@@ -299,6 +300,7 @@ list_checkouts (Provider *provider, gint64 since_us, const char *after, Provider
   HttpRequest request = { .method = "GET", .path = path->str, .max_answer_bytes = MAX_LIST };
   ProviderCall *call = provider_call_new (provider, done, data);
   call->memo = g_steal_pointer (&since);
+  call->free_memo = g_free;
   provider_call_send (call, &request, judge_status, read_list);
 }
 
@@ -311,7 +313,9 @@ const ProviderType provider_standard = {
   .create_refund = create_refund,
   .get_refund = get_refund,
   .list_checkouts = list_checkouts,
+  .add_secret = webhook_ring_add,
   .callback_headers = callback_headers,
+  .max_callback = WEBHOOK_MAX_BODY,
   .verify = verify,
   .read_event = read_event,
 };
