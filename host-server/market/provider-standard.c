@@ -129,7 +129,7 @@ read_made_checkout (ProviderCall *call, json_t *root, GError **error)
   ProviderReply *reply = &call->reply;
   reply->checkout = provider_json_need_id (&reader, root, "checkout");
   reply->url = json_string_value (json_object_get (root, "url"));
-  if (reply->url == NULL || !http_url_is_acceptable (reply->url))
+  if (reply->url == NULL || !http_url_is_for_browsers (reply->url))
     provider_json_fail (&reader, "url");
   return end_reading (&reader, error);
 }

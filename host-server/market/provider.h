@@ -95,7 +95,7 @@ typedef struct
   const char *reason;   /* for the log and the order; never NULL, no secrets */
   gint64 retry_after_s; /* -1: not said */
   const char *checkout;
-  const char *url;   /* acceptable to http_url_is_acceptable() */
+  const char *url;   /* acceptable to http_url_is_for_browsers() */
   gint64 expires_us; /* of a new checkout, if it ends at another time than asked for; 0: then */
   const char *order; /* of a report */
   CheckoutStatus status;
