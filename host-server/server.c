@@ -107,6 +107,11 @@ host_server_new (const char *config_path, GError **error)
   core->config = config_load (config_path, error);
   if (core->config == NULL)
     return NULL;
+  if (!market_check_config (core->config, error))
+    {
+      g_prefix_error (error, "%s: ", config_path);
+      return NULL;
+    }
   const char *data = config_get_text (core->config, "server", "data");
   const char *domain = config_get_text (core->config, "server", "domain");
   g_autofree char *market = g_strconcat ("market.", domain, NULL);

@@ -181,6 +181,19 @@ http_url_is_acceptable (const char *url)
   return url != NULL && take_apart (url, &parts) == NULL;
 }
 
+gboolean
+http_url_is_for_browsers (const char *url)
+{
+  if (url == NULL || strlen (url) > MAX_URL_BYTES)
+    return FALSE;
+  gsize length = strcspn (url, "#");
+  g_autofree char *sent = g_strndup (url, length);
+  for (const char *byte = url + length; *byte != '\0'; byte++)
+    if (*byte <= 0x20 || *byte > 0x7e)
+      return FALSE;
+  return http_url_is_acceptable (sent);
+}
+
 void
 http_append_segment (GString *path, const char *text)
 {

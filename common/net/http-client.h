@@ -30,6 +30,8 @@ gboolean http_base_contains (const HttpBase *base, const char *url);
 /* Whether @url may be given to a user or called at all: https, or http on loopback; a host; no user part;
  * only printable ASCII; at most 2,048 bytes (protocol.md §3, §11). */
 gboolean http_url_is_acceptable (const char *url);
+/* The same for a page that a user opens, which may have a fragment: what browsers keep for themselves. */
+gboolean http_url_is_for_browsers (const char *url);
 
 /* Appends @text as one path segment or query value, percent-encoded but for RFC 3986's unreserved characters.
  */

@@ -794,6 +794,28 @@ test_http_base_accepts_https_or_loopback_only (void)
 }
 
 static void
+test_http_pages_for_browsers_may_have_a_fragment (void)
+{
+  static const char *const good[] = { "https://pay.example/c/pay/cs_1#fidkdWxOYHwnPyd1",
+                                      "https://pay.example/", "http://127.0.0.1:1/x#" };
+  static const char *const bad[] = { "http://pay.example/#x",
+                                     "#x",
+                                     "javascript:alert(1)#https://pay.example/",
+                                     "https://pay.example/#a b",
+                                     "https://user@pay.example/#x",
+                                     "https://pay.example/#\xc3\xa4" };
+  g_autofree char *fill = g_strnfill (2048, 'f');
+  g_autofree char *too_long = g_strconcat ("https://pay.example/#", fill, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (good); i++)
+    g_assert_true (http_url_is_for_browsers (good[i]));
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    g_assert_false (http_url_is_for_browsers (bad[i]));
+  g_assert_false (http_url_is_for_browsers (NULL));
+  g_assert_false (http_url_is_for_browsers (too_long));
+  g_assert_false (http_url_is_acceptable (good[0]));
+}
+
+static void
 test_http_base_contains_what_lies_under_it (void)
 {
   g_autoptr (HttpBase) base = http_base_new ("https://a.example/pay", NULL);
@@ -852,6 +874,7 @@ main (int argc, char **argv)
   TEST (tls_is_verified_and_certificates_are_reloaded);
   TEST (base_accepts_https_or_loopback_only);
   TEST (base_contains_what_lies_under_it);
+  TEST (pages_for_browsers_may_have_a_fragment);
   TEST (segments_cannot_leave_their_place);
   TEST (server_listens_in_clear_on_loopback_only);
   return g_test_run ();

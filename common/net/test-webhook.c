@@ -287,6 +287,40 @@ test_webhook_ring_rotates_with_an_overlap (void)
   g_assert_cmpint (webhook_verify (ring, &headers, "b", 1, 200 * G_USEC_PER_SEC, &key), ==, WEBHOOK_NO_MATCH);
 }
 
+/* As Stripe documents it: the key is the text, prefix and all. The digest is Python's, hmac.new
+ * (b"whsec_test_secret_0", b"1614265330.{}", "sha256"). */
+static void
+test_webhook_raw_keys_are_their_own_text (void)
+{
+  static const guint8 macs[]
+      = { 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+          0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+          0x46, 0x44, 0xb5, 0xc5, 0xb8, 0x96, 0xa6, 0x04, 0x6d, 0xac, 0xc8, 0x4e, 0xd7, 0xd0, 0x8c, 0xd2,
+          0x6f, 0xe8, 0xcd, 0x1b, 0x42, 0xb9, 0xdb, 0x0e, 0x8d, 0xf2, 0x7a, 0x28, 0xf4, 0x76, 0x8e, 0xa1 };
+  static const char content[] = "1614265330.{}";
+  g_autoptr (WebhookRing) ring = webhook_ring_new ();
+  g_autoptr (Secret) old = secret_new ("whsec_test_secret_0", 19);
+  g_autoptr (Secret) new = secret_new ("whsec_test_secret_1", 19);
+  g_assert_true (webhook_ring_add_raw (ring, new, 0, 0, NULL));
+  g_assert_true (webhook_ring_add_raw (ring, old, 0, 200 * G_USEC_PER_SEC, NULL));
+  guint key = 99;
+  g_assert_true (webhook_ring_match (ring, content, strlen (content), macs, 2, 0, &key));
+  g_assert_cmpuint (key, ==, 1);
+  g_assert_false (webhook_ring_match (ring, content, strlen (content), macs, 1, 0, &key));
+  g_assert_false (webhook_ring_match (ring, content, strlen (content) - 1, macs, 2, 0, &key));
+  g_assert_false (webhook_ring_match (ring, content, strlen (content), macs, 2, 200 * G_USEC_PER_SEC, &key));
+
+  static const char *const bad[] = { "", "whsec_too_short", "whsec_with a blank in it" };
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (Secret) secret = secret_new (bad[i], strlen (bad[i]));
+      g_autoptr (GError) error = NULL;
+      g_assert_false (webhook_ring_add_raw (ring, secret, 0, 0, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    }
+  g_assert_cmpuint (webhook_ring_get_length (ring), ==, 2);
+}
+
 static void
 test_webhook_bodiless_request_signs_method_and_target (void)
 {
@@ -364,6 +398,7 @@ main (int argc, char **argv)
                    test_webhook_verdicts_have_one_status_for_not_authentic);
   g_test_add_func ("/webhook/ring_refuses_bad_secrets", test_webhook_ring_refuses_bad_secrets);
   g_test_add_func ("/webhook/ring_rotates_with_an_overlap", test_webhook_ring_rotates_with_an_overlap);
+  g_test_add_func ("/webhook/raw_keys_are_their_own_text", test_webhook_raw_keys_are_their_own_text);
   g_test_add_func ("/webhook/bodiless_request_signs_method_and_target",
                    test_webhook_bodiless_request_signs_method_and_target);
   g_test_add_func ("/webhook/accepts_ed25519_entries", test_webhook_accepts_ed25519_entries);

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#define MAC_BYTES       32
+#define MAC_BYTES       WEBHOOK_MAC_BYTES
 #define SIGNATURE_BYTES 64 /* Ed25519 */
 #define MAX_ID_BYTES    255
 #define MAX_DIGITS      15
@@ -87,6 +87,24 @@ webhook_ring_add (WebhookRing *ring, const Secret *text, gint64 not_before_us, g
   return TRUE;
 }
 
+gboolean
+webhook_ring_add_raw (WebhookRing *ring, const Secret *text, gint64 not_before_us, gint64 not_after_us,
+                      GError **error)
+{
+  gsize length;
+  const guint8 *bytes = secret_peek_bytes (text, &length);
+  gboolean is_printable = TRUE;
+  for (gsize i = 0; i < length; i++)
+    is_printable &= g_ascii_isgraph ((char)bytes[i]);
+  if (length < 16 || length > 255 || !is_printable)
+    return refuse_key (error, "it must be 16 to 255 printable characters without spaces");
+  RingKey key = { .secret = secret_new (bytes, length),
+                  .not_before_us = not_before_us,
+                  .not_after_us = not_after_us };
+  g_array_append_val (ring->keys, key);
+  return TRUE;
+}
+
 guint
 webhook_ring_get_length (const WebhookRing *ring)
 {
@@ -114,6 +132,38 @@ is_good_at (const RingKey *key, gint64 now_us)
   return now_us >= key->not_before_us && (key->not_after_us == 0 || now_us < key->not_after_us);
 }
 
+static void
+compute_mac (const Secret *secret, const void *content, gsize length, guint8 mac[MAC_BYTES])
+{
+  gsize key_length, mac_length = 0;
+  const guint8 *key = secret_peek_bytes (secret, &key_length);
+  void *done = EVP_Q_mac (NULL, "HMAC", NULL, "SHA256", NULL, key, key_length, content, length, mac,
+                          MAC_BYTES, &mac_length);
+  g_assert (done != NULL && mac_length == MAC_BYTES);
+}
+
+gboolean
+webhook_ring_match (const WebhookRing *ring, const void *content, gsize length, const guint8 *macs,
+                    gsize n_macs, gint64 now_us, guint *key)
+{
+  for (guint i = 0; i < ring->keys->len; i++)
+    {
+      const RingKey *candidate = &g_array_index (ring->keys, RingKey, i);
+      if (candidate->secret == NULL || !is_good_at (candidate, now_us))
+        continue;
+      guint8 mac[MAC_BYTES];
+      compute_mac (candidate->secret, content, length, mac);
+      for (gsize k = 0; k < n_macs; k++)
+        if (secret_equal_bytes (mac, sizeof mac, macs + k * MAC_BYTES, MAC_BYTES))
+          {
+            if (key != NULL)
+              *key = i;
+            return TRUE;
+          }
+    }
+  return FALSE;
+}
+
 static GByteArray *
 signed_content (const char *id, const char *timestamp, const void *body, gsize body_length)
 {
@@ -125,16 +175,6 @@ signed_content (const char *id, const char *timestamp, const void *body, gsize b
   if (body_length > 0)
     g_byte_array_append (content, body, (guint)body_length);
   return content;
-}
-
-static void
-compute_mac (const Secret *secret, const GByteArray *content, guint8 mac[MAC_BYTES])
-{
-  gsize key_length, mac_length = 0;
-  const guint8 *key = secret_peek_bytes (secret, &key_length);
-  void *done = EVP_Q_mac (NULL, "HMAC", NULL, "SHA256", NULL, key, key_length, content->data, content->len,
-                          mac, MAC_BYTES, &mac_length);
-  g_assert (done != NULL && mac_length == MAC_BYTES);
 }
 
 static gboolean
@@ -165,7 +205,7 @@ entry_matches (const RingKey *key, const char *entry, const GByteArray *content)
   if (!is_mac)
     return length == SIGNATURE_BYTES && verify_ed25519 (key->verifier, content, given);
   guint8 mac[MAC_BYTES];
-  compute_mac (key->secret, content, mac);
+  compute_mac (key->secret, content->data, content->len, mac);
   return secret_equal_bytes (mac, sizeof mac, given, length);
 }
 
@@ -319,7 +359,7 @@ webhook_sign (const WebhookRing *ring, const char *id, gint64 timestamp_s, const
       if (key->secret == NULL || !is_good_at (key, now_us))
         continue;
       guint8 mac[MAC_BYTES];
-      compute_mac (key->secret, content, mac);
+      compute_mac (key->secret, content->data, content->len, mac);
       g_autofree char *encoded = g_base64_encode (mac, sizeof mac);
       g_string_append_printf (value, "%sv1,%s", value->len > 0 ? " " : "", encoded);
     }

@@ -10,6 +10,7 @@
 #define WEBHOOK_TOLERANCE_S         300   /* either way */
 #define WEBHOOK_MAX_SIGNATURES      16    /* entries in one header */
 #define WEBHOOK_MAX_SIGNATURE_BYTES 4096
+#define WEBHOOK_MAC_BYTES           32
 
 /* The keys of one peer, the newest first when several overlap during a rotation. */
 typedef struct WebhookRing WebhookRing;
@@ -23,6 +24,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (WebhookRing, webhook_ring_free)
  * verifying only). FALSE with @error (G_IO_ERROR_INVALID_ARGUMENT), which does not contain the text. */
 gboolean webhook_ring_add (WebhookRing *ring, const Secret *text, gint64 not_before_us, gint64 not_after_us,
                            GError **error);
+/* Adds a key whose bytes are @text as it is written, 16 to 255 of printable ASCII without spaces: how
+ * providers with a signature scheme of their own use theirs. */
+gboolean webhook_ring_add_raw (WebhookRing *ring, const Secret *text, gint64 not_before_us,
+                               gint64 not_after_us, GError **error);
 guint webhook_ring_get_length (const WebhookRing *ring);
 /* A fresh secret, `whsec_` + base64 of 32 random bytes. */
 Secret *webhook_secret_new (void);
@@ -57,6 +62,10 @@ WebhookVerdict webhook_verify (const WebhookRing *ring, const WebhookHeaders *he
 WebhookVerdict webhook_verify_request (const WebhookRing *ring, const WebhookHeaders *headers,
                                        const char *method, const char *target, const void *body,
                                        gsize body_length, gint64 now_us, guint *key);
+/* For such schemes: whether one of @n_macs (WEBHOOK_MAC_BYTES each, behind each other) is the HMAC-SHA256 of
+ * @content by a key good at @now_us; *@key as above. Compared in constant time. */
+gboolean webhook_ring_match (const WebhookRing *ring, const void *content, gsize length, const guint8 *macs,
+                             gsize n_macs, gint64 now_us, guint *key);
 /* 200, 400, 413, or 401: one answer for every way of not being authentic (protocol.md §9). */
 int webhook_verdict_get_status (WebhookVerdict verdict);
 /* A word for counters and the log: "stale". */

@@ -184,6 +184,40 @@ books_load (Db *db, const char *purchase, Books *books, GError **error)
   return FALSE;
 }
 
+/* A running total is what it adds to the refunds of its payment that the ledger has. The row gets the total
+ * for its id, so that every report of the same total is the same row, and one that comes late is none. */
+static gboolean
+resolve_total (Turn *turn, MoneyEvent *event, GError **error)
+{
+  gboolean is_found;
+  g_autoptr (DbQuery) query
+      = db_query (turn->db,
+                  "SELECT COALESCE (SUM (amount_minor), 0) FROM ledger WHERE purchase = ?"
+                  " AND payment = ? AND kind = 'refund'",
+                  "ss", event->order, event->payment);
+  if (!turn_find (query, &is_found, error))
+    return FALSE;
+  event->refund = g_strdup_printf ("%s.refunded.%" G_GINT64_FORMAT, event->payment, event->amount_minor);
+  event->amount_minor -= db_get_int (query, 0);
+  event->is_total = FALSE;
+  return TRUE;
+}
+
+/* The order that a payment is of, as the ledger has it. */
+static gboolean
+resolve_order (Turn *turn, const Provider *provider, MoneyEvent *event, GError **error)
+{
+  gboolean is_found;
+  g_autoptr (DbQuery) query
+      = db_query (turn->db, "SELECT purchase FROM ledger WHERE provider = ? AND id = ? AND kind = 'payment'",
+                  "ss", provider->name, event->payment);
+  if (!turn_find (query, &is_found, error))
+    return FALSE;
+  if (is_found)
+    event->order = db_dup_text (query, 0);
+  return TRUE;
+}
+
 /* Writes the event's row. *@outcome is BOOKS_APPLIED if it is new, BOOKS_KNOWN if the same is there already.
  */
 static gboolean
@@ -225,29 +259,35 @@ record (Turn *turn, const Provider *provider, const MoneyEvent *event, const cha
 static gboolean
 learn_checkout (Turn *turn, Purchase *purchase, const MoneyEvent *event, GError **error)
 {
+  if (event->checkout == NULL)
+    return TRUE;
   if (purchase->checkout == NULL)
     purchase->checkout = g_strdup (event->checkout);
   return !purchase_is_opening (purchase) || purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error);
 }
 
 gboolean
-books_apply (Turn *turn, const Provider *provider, const MoneyEvent *event, const char *source,
+books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const char *source,
              BooksOutcome *outcome, const char **reason, GError **error)
 {
   *reason = "";
   *outcome = BOOKS_IGNORED;
-  if (event->kind == MONEY_OTHER)
+  if (said->kind == MONEY_OTHER || provider_is_check_order (said->order))
     return TRUE;
+  g_autoptr (MoneyEvent) event = money_event_copy (said);
   *outcome = BOOKS_OTHER_MODE;
   if (event->is_live != provider->is_live)
     return TRUE;
   *outcome = BOOKS_MISMATCH;
   *reason = "another merchant";
-  if (!g_str_equal (event->merchant, provider->merchant))
+  if (event->merchant != NULL && !g_str_equal (event->merchant, provider->merchant))
     return TRUE;
+  if (event->order == NULL && !resolve_order (turn, provider, event, error))
+    return FALSE;
 
   GError *local = NULL;
-  g_autoptr (Purchase) purchase = purchase_load (turn->db, event->order, &local);
+  g_autoptr (Purchase) purchase
+      = event->order != NULL ? purchase_load (turn->db, event->order, &local) : NULL;
   if (local != NULL)
     {
       g_propagate_error (error, local);
@@ -265,7 +305,8 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *event, cons
   if (event->currency != NULL && !g_str_equal (event->currency, purchase->currency))
     return TRUE;
   *reason = "another checkout";
-  if (purchase->checkout != NULL && !g_str_equal (purchase->checkout, event->checkout))
+  if (purchase->checkout != NULL && event->checkout != NULL
+      && !g_str_equal (purchase->checkout, event->checkout))
     return TRUE;
   *reason = "";
 
@@ -285,6 +326,11 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *event, cons
       return purchase_save (turn, purchase, error);
     }
 
+  *outcome = BOOKS_KNOWN;
+  if (event->is_total && !resolve_total (turn, event, error))
+    return FALSE;
+  if (event->kind == MONEY_REFUND && event->amount_minor <= 0)
+    return TRUE;
   if (!record (turn, provider, event, source, outcome, reason, error))
     return FALSE;
   if (*outcome != BOOKS_APPLIED)
@@ -359,7 +405,8 @@ retry_one (Turn *turn, const Unmatched *item, GError **error)
     return FALSE;
   if (outcome == BOOKS_APPLIED || outcome == BOOKS_KNOWN)
     {
-      turn_log (turn, LOG_LEVEL_INFO, "delivery matched unmatched=%s order=%s", item->id, event->order);
+      turn_log (turn, LOG_LEVEL_INFO, "delivery matched unmatched=%s payment=%s", item->id,
+                event->payment != NULL ? event->payment : "-");
       return db_run (turn->db, error, "UPDATE unmatched SET state = 'matched', retry_us = 0 WHERE id = ?",
                      "s", item->id);
     }

@@ -9,6 +9,13 @@
 
 #define MAX_PENDING 1024 /* deliveries between their arrival and their commit */
 
+/* Where browsers come back to. It knows nothing and promises nothing: what became of the order is in the
+ * messenger. */
+static const char return_page[]
+    = "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Back to your messenger</title>"
+      "<meta name=\"viewport\" content=\"width=device-width\"></head><body><h1>That was all here</h1>"
+      "<p>You can close this page. Your messenger shows what became of the order.</p></body></html>";
+
 typedef struct
 {
   Market *market;
@@ -21,6 +28,7 @@ typedef struct
   HttpExchange *exchange;
   Delivery delivery;
   MoneyEvent *event;
+  char *id;
   char *poison;
   InboxOutcome outcome;
   BooksOutcome books;
@@ -51,8 +59,11 @@ arrival_done (Market *market, gpointer data, const GError *error)
     {
       market->n_other_mode += arrival->outcome == INBOX_TAKEN && arrival->books == BOOKS_OTHER_MODE;
       http_exchange_answer_json (arrival->exchange, 200, "{}");
+      if (arrival->event != NULL && provider_is_check_order (arrival->event->order))
+        waiters_wake (market, arrival->event->order);
     }
   money_event_free (arrival->event);
+  g_free (arrival->id);
   g_free (arrival->poison);
   g_free (arrival);
 }
@@ -63,7 +74,7 @@ handle_callback (HttpExchange *exchange, gpointer data)
   Receiver *receiver = data;
   Market *market = receiver->market;
   const Provider *provider = receiver->provider;
-  const char *id;
+  g_autofree char *id = NULL;
   guint key = 0;
   int status = provider->type->verify (provider, receiver->ring, exchange,
                                        clock_get_wall_us (market->desk.clock), &id, &key);
@@ -86,13 +97,23 @@ handle_callback (HttpExchange *exchange, gpointer data)
   Arrival *arrival = g_new0 (Arrival, 1);
   arrival->exchange = exchange;
   arrival->delivery.provider = provider;
-  arrival->delivery.webhook_id = id;
+  arrival->id = g_steal_pointer (&id);
+  arrival->delivery.webhook_id = arrival->id;
   arrival->delivery.body = http_exchange_get_body (exchange, &arrival->delivery.length);
   arrival->event = provider->type->read_event (arrival->delivery.body, arrival->delivery.length, &error);
   arrival->delivery.event = arrival->event;
   arrival->poison = error != NULL ? g_strdup (error->message) : NULL;
   arrival->delivery.poison = arrival->poison;
   market_write (market, arrival_work, arrival_done, arrival);
+}
+
+static void
+show_return_page (HttpExchange *exchange, gpointer unused)
+{
+  http_exchange_add_header (exchange, "Content-Security-Policy",
+                            "default-src 'none'; frame-ancestors 'none'");
+  http_exchange_add_header (exchange, "Referrer-Policy", "no-referrer");
+  http_exchange_answer (exchange, 200, "text/html; charset=utf-8", return_page, sizeof return_page - 1);
 }
 
 void
@@ -111,12 +132,17 @@ callbacks_init (Market *market)
       HttpRoute route = {
         .method = "POST",
         .pattern = path,
-        .max_body = WEBHOOK_MAX_BODY,
+        .max_body = receiver->provider->type->max_callback,
         .max_pending = MAX_PENDING,
         .headers = receiver->provider->type->callback_headers,
         .handle = handle_callback,
         .data = receiver,
       };
       http_add (market->server->http, &route);
+
+      g_autofree char *page = g_strconcat (path, "/return", NULL);
+      HttpRoute back = { .method = "GET", .pattern = page, .handle = show_return_page };
+      if (receiver->provider->type->has_return_page)
+        http_add (market->server->http, &back);
     }
 }

@@ -162,9 +162,8 @@ read_settings (MarketSettings *settings, const Config *config)
 }
 
 static Provider *
-read_provider (Market *market, const char *name, GError **error)
+read_provider (const Config *config, const char *name, GError **error)
 {
-  const Config *config = market->server->config;
   g_autofree char *group = g_strconcat ("billing ", name, NULL);
   g_autoptr (Provider) provider = g_new0 (Provider, 1);
   const char *type = config_get_text (config, group, "type");
@@ -194,10 +193,13 @@ read_provider (Market *market, const char *name, GError **error)
       return NULL;
     }
   provider->api_key = secret_new (key, strlen (key));
+  if (provider->type->check != NULL && !provider->type->check (provider, error))
+    {
+      g_prefix_error (error, "[%s] ", group);
+      return NULL;
+    }
   if (public_url != NULL)
     provider->callback_url = g_strconcat (public_url, "/v1/billing/", name, NULL);
-  provider->timeout_ms = (guint)(market->desk.settings.vendor_timeout_us / 1000);
-  provider->http = market->http;
   return g_steal_pointer (&provider);
 }
 
@@ -207,10 +209,39 @@ read_providers (Market *market, GError **error)
   const char *const *names = config_get_named_groups (market->server->config, "billing");
   for (gsize i = 0; names != NULL && names[i] != NULL; i++)
     {
-      Provider *provider = read_provider (market, names[i], error);
+      Provider *provider = read_provider (market->server->config, names[i], error);
       if (provider == NULL)
         return FALSE;
+      provider->timeout_ms = (guint)(market->desk.settings.vendor_timeout_us / 1000);
+      provider->http = market->http;
       g_ptr_array_add (market->desk.providers, provider);
+    }
+  return TRUE;
+}
+
+static Secret *
+read_webhook_secret (const Config *config, const Provider *provider, GError **error)
+{
+  g_autofree char *group = g_strconcat ("billing ", provider->name, NULL);
+  const char *text = config_get_text (config, group, "webhook_secret");
+  g_autoptr (Secret) secret = secret_new (text, strlen (text));
+  g_autoptr (WebhookRing) probe = webhook_ring_new ();
+  if (provider->type->add_secret (probe, secret, 0, 0, error))
+    return g_steal_pointer (&secret);
+  g_prefix_error (error, "[%s] webhook_secret: ", group);
+  return NULL;
+}
+
+gboolean
+market_check_config (const Config *config, GError **error)
+{
+  const char *const *names = config_get_named_groups (config, "billing");
+  for (gsize i = 0; names != NULL && names[i] != NULL; i++)
+    {
+      g_autoptr (Provider) provider = read_provider (config, names[i], error);
+      g_autoptr (Secret) secret = provider != NULL ? read_webhook_secret (config, provider, error) : NULL;
+      if (secret == NULL)
+        return FALSE;
     }
   return TRUE;
 }
@@ -225,21 +256,11 @@ start_work (Turn *turn, gpointer data, GError **error)
   for (guint i = 0; i < market->desk.providers->len; i++)
     {
       const Provider *provider = g_ptr_array_index (market->desk.providers, i);
-      g_autofree char *group = g_strconcat ("billing ", provider->name, NULL);
       g_autofree char *peer = g_strconcat ("billing:", provider->name, NULL);
-      const char *text = config_get_text (market->server->config, group, "webhook_secret");
-      g_autoptr (Secret) seed = secret_new (text, strlen (text));
-
-      /* Read apart first: a bad one must not get into the ring. */
-      g_autoptr (WebhookRing) probe = webhook_ring_new ();
-      WebhookRing *ring = NULL;
-      if (webhook_ring_add (probe, seed, 0, 0, error))
-        ring = ring_load (turn, peer, seed, error);
+      g_autoptr (Secret) seed = read_webhook_secret (market->server->config, provider, error);
+      WebhookRing *ring = seed != NULL ? ring_load (turn, peer, seed, error) : NULL;
       if (ring == NULL)
-        {
-          g_prefix_error (error, "[%s] webhook_secret: ", group);
-          return FALSE;
-        }
+        return FALSE;
       g_hash_table_replace (market->billing_rings, g_strdup (provider->name), ring);
     }
   return jobs_take_over (turn, error);

@@ -6,6 +6,9 @@
 
 typedef struct Market Market;
 
+/* Whether the market's part of the configuration makes sense; FALSE with an error that names group and key.
+ * Opens nothing. */
+gboolean market_check_config (const Config *config, GError **error);
 /* Registers everything of the market with @server's services, routes and commands, takes over the jobs of the
  * last run, and goes on with them. FALSE configuration is an error that names group and key. @server outlives
  * it. */

@@ -23,10 +23,12 @@ typedef struct
   gint64 retry_after_s;
   char *checkout;
   char *url;
+  gint64 expires_us; /* of a checkout made; 0: as asked */
   CheckoutStatus status;
   GPtrArray *events; /* of MoneyEvent */
   char *refund;
   ProviderRefundStatus refund_status;
+  gint64 refunded_minor; /* of the payment in all; 0: the refund counts by itself */
 
   gboolean is_decided; /* of a checkout: it is there, or will not be */
 } Call;
@@ -72,9 +74,11 @@ take_reply (Call *call, const ProviderReply *reply)
   call->retry_after_s = reply->retry_after_s;
   call->checkout = g_strdup (reply->checkout);
   call->url = g_strdup (reply->url);
+  call->expires_us = reply->expires_us;
   call->status = reply->status;
   call->refund = g_strdup (reply->refund);
   call->refund_status = reply->refund_status;
+  call->refunded_minor = reply->refunded_minor;
   if (reply->events != NULL)
     call->events = g_ptr_array_copy ((GPtrArray *)reply->events, copy_event, NULL);
   if (call->events != NULL)
@@ -139,6 +143,8 @@ take_checkout (Turn *turn, Call *call, Purchase *purchase, GError **error)
       return TRUE;
     }
   purchase->charge_url = g_strdup (call->url);
+  if (call->expires_us > 0) /* the order ends with what the buyer can still pay */
+    purchase->expires_us = call->expires_us;
   if (purchase_is_opening (purchase) && !purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error))
     return FALSE;
   if (!purchase->is_decline_wanted || purchase->phase != PHASE_AWAITING_PAYMENT)
@@ -258,6 +264,7 @@ payments_run_checkout (Market *market, const Job *job)
     .currency = purchase->currency,
     .description = plugin != NULL ? plugin->name : purchase->plugin,
     .buyer = buyer,
+    .created_us = purchase->created_us,
     .expires_us = purchase->expires_us,
   };
   /* Without a public URL callbacks come to where we listen: both on one machine. */
@@ -286,14 +293,14 @@ apply_report (Turn *turn, const Call *call, GError **error)
       if (outcome != BOOKS_MISMATCH && outcome != BOOKS_NO_ORDER)
         continue;
       /* A person's matter, once: the provider's own id stands in for a delivery's. */
-      g_autofree char *id = g_strconcat ("poll:",
+      g_autofree char *id = g_strconcat (event->is_total ? "poll-total:" : "poll:",
                                          event->refund != NULL    ? event->refund
                                          : event->dispute != NULL ? event->dispute
                                                                   : event->payment,
                                          NULL);
-      g_autofree char *text
-          = g_strdup_printf ("order %s, payment %s, amount %" G_GINT64_FORMAT " %s", event->order,
-                             event->payment, event->amount_minor, event->currency);
+      g_autofree char *text = g_strdup_printf ("order %s, payment %s, amount %" G_GINT64_FORMAT " %s",
+                                               event->order, event->payment, event->amount_minor,
+                                               event->currency != NULL ? event->currency : "");
       if (!books_keep_unmatched (turn, call->provider->name, id, reason, text, strlen (text), FALSE, error))
         return FALSE;
     }
@@ -358,7 +365,8 @@ poll_work (Turn *turn, gpointer data, GError **error)
     }
   if (!apply_report (turn, call, error) || !load (turn, call->subject, &purchase, error))
     return FALSE;
-  if (purchase == NULL || purchase->phase != PHASE_AWAITING_PAYMENT || call->status == CHECKOUT_PAID)
+  if (purchase == NULL || purchase->phase != PHASE_AWAITING_PAYMENT || call->status == CHECKOUT_PAID
+      || call->status == CHECKOUT_PENDING)
     return TRUE;
 
   gint64 end_us = purchase->expires_us + turn->desk->settings.expiry_grace_us;
@@ -457,8 +465,9 @@ refund_done (Turn *turn, const Call *call, const RefundRow *row, Purchase *purch
     .order = row->purchase,
     .checkout = purchase->checkout,
     .payment = row->payment,
-    .refund = call->refund,
-    .amount_minor = row->amount_minor,
+    .is_total = call->refunded_minor > 0,
+    .refund = call->refunded_minor > 0 ? NULL : call->refund,
+    .amount_minor = call->refunded_minor > 0 ? call->refunded_minor : row->amount_minor,
     .currency = row->currency,
     .is_live = call->provider->is_live,
   };

@@ -1,7 +1,9 @@
 #include "host-server/market/provider.h"
 
 static const ProviderType *const types[] = {
-  &provider_standard,
+#define PROVIDER_TYPE(name) &provider_##name,
+#include "host-server/market/provider-types.h"
+#undef PROVIDER_TYPE
 };
 
 const ProviderType *
@@ -11,6 +13,18 @@ provider_type_find (const char *name)
     if (g_strcmp0 (types[i]->name, name) == 0)
       return types[i];
   return NULL;
+}
+
+char *
+provider_dup_return_url (const Provider *provider)
+{
+  return provider->callback_url != NULL ? g_strconcat (provider->callback_url, "/return", NULL) : NULL;
+}
+
+gboolean
+provider_is_check_order (const char *order)
+{
+  return order != NULL && g_str_has_prefix (order, PROVIDER_CHECK_PREFIX);
 }
 
 gboolean

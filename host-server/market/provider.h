@@ -1,6 +1,6 @@
 /* A billing provider: what the market asks of it, and how its callbacks are read.
  *
- * A provider of another kind is one file with a ProviderType and one line in the table of provider.c. What
+ * A provider of another kind is one file with a ProviderType and one line in provider-types.h. What
  * the provider says is untrusted until its functions have read it: lengths, alphabets and ranges are checked
  * here, once. Calls run on the main context and end in exactly one callback; none of them retries by itself,
  * a job does. */
@@ -35,6 +35,7 @@ typedef enum
   CHECKOUT_PAID,
   CHECKOUT_DECLINED,
   CHECKOUT_EXPIRED,
+  CHECKOUT_PENDING, /* the buyer has done his part and the money is under way: neither paid nor over */
 } CheckoutStatus;
 
 typedef enum
@@ -60,10 +61,12 @@ typedef enum
 typedef struct
 {
   MoneyEventKind kind;
-  char *merchant;
-  char *order;
-  char *checkout;
+  char *merchant;      /* NULL: the provider names none, the key or secret says it */
+  char *order;         /* NULL: not said; it is the order of @payment in the ledger */
+  char *checkout;      /* NULL: not said */
   char *payment;       /* NULL where the kind has none */
+  gboolean is_total;   /* MONEY_REFUND: the amount is all that was given back of @payment so far, and @refund
+                          is NULL; the ledger makes the difference of it */
   char *refund;        /* MONEY_REFUND */
   char *dispute;       /* MONEY_DISPUTE… */
   gint64 amount_minor; /* the event's own; 0 where the kind has none */
@@ -92,14 +95,17 @@ typedef struct
   const char *reason;   /* for the log and the order; never NULL, no secrets */
   gint64 retry_after_s; /* -1: not said */
   const char *checkout;
-  const char *url;   /* acceptable to http_url_is_acceptable() */
+  const char *url;   /* acceptable to http_url_is_for_browsers() */
+  gint64 expires_us; /* of a new checkout, if it ends at another time than asked for; 0: then */
   const char *order; /* of a report */
   CheckoutStatus status;
   const GPtrArray *events; /* of a report: MoneyEvents of its payments, refunds and disputes, in that order */
   const char *refund;
   ProviderRefundStatus refund_status;
-  const GPtrArray *reports; /* of a list: ProviderReports, oldest first */
-  const char *next;         /* of a list: what to pass as `after` for the next page; NULL: that was the last */
+  gint64 refunded_minor;    /* with a refund: what was given back of its payment in all, if the provider keeps
+                               running totals; 0: refunds count one by one */
+  const GPtrArray *reports; /* of a list: ProviderReports, in the provider's order */
+  const char *next; /* of a list: what to pass as `after` for the next page; NULL: that was the last */
 } ProviderReply;
 
 typedef void (*ProviderDone) (const ProviderReply *reply, gpointer data);
@@ -112,6 +118,7 @@ typedef struct
   const char *currency;
   const char *description;
   const char *buyer; /* pairwise name */
+  gint64 created_us; /* of the order */
   gint64 expires_us;
 } CheckoutRequest;
 
@@ -129,6 +136,16 @@ struct ProviderType
   const char *name;         /* `type=` in `[billing NAME]` */
   GDestroyNotify free_call; /* frees what stands in Provider.calls */
 
+  /* Whether the configuration makes sense for this type; FALSE with @error, which begins with the key's name.
+   * NULL: nothing to add. */
+  gboolean (*check) (const Provider *provider, GError **error);
+  /* Adds a webhook secret as this type writes it; like webhook_ring_add(). */
+  gboolean (*add_secret) (WebhookRing *ring, const Secret *text, gint64 not_before_us, gint64 not_after_us,
+                          GError **error);
+  /* Whether the buyer's browser has to be sent somewhere after paying: then there is a page of ours at
+   * provider_dup_return_url(). */
+  gboolean has_return_page;
+
   void (*create_checkout) (Provider *provider, const CheckoutRequest *request, ProviderDone done,
                            gpointer data);
   void (*get_checkout) (Provider *provider, const char *checkout, ProviderDone done, gpointer data);
@@ -142,12 +159,14 @@ struct ProviderType
 
   /* The headers that verify() looks at, for the route. */
   const char *const *callback_headers;
-  /* Whether a delivery is authentic: 200, or the status to refuse it with (400, 401, 413). *@delivery_id is
-   * lent from the exchange, *@key the index of the ring's key that matched. */
+  gsize max_callback; /* bytes of its body; more is 413 */
+  /* Whether a delivery is authentic: 200, or the status to refuse it with (400, 401, 413). If it is,
+   * *@delivery_id is what it is told from others by (the caller frees it), and *@key the index of the ring's
+   * key that matched. */
   int (*verify) (const Provider *provider, const WebhookRing *ring, const HttpExchange *exchange,
-                 gint64 now_us, const char **delivery_id, guint *key);
-  /* What an authentic body says; NULL with @error (G_IO_ERROR_INVALID_DATA) if it is not JSON or a field is
-   * missing or out of range. Pure, and callable on any thread. */
+                 gint64 now_us, char **delivery_id, guint *key);
+  /* What an authentic body says; NULL with @error (G_IO_ERROR_INVALID_DATA) if it is not JSON, a field is
+   * missing or out of range, or a person has to look at it. Pure, and callable on any thread. */
   MoneyEvent *(*read_event) (const void *body, gsize length, GError **error);
 };
 
@@ -168,10 +187,16 @@ struct Provider
 
 /* The types this program knows. NULL if there is none of that name. */
 const ProviderType *provider_type_find (const char *name);
+/* Where a buyer's browser goes after paying; NULL while there is no callback_url. The caller frees it. */
+char *provider_dup_return_url (const Provider *provider);
+/* Orders that no user made: those of `hostctl billing check`. What is said about them changes nothing. */
+#define PROVIDER_CHECK_PREFIX "check_"
+gboolean provider_is_check_order (const char *order);
 /* An id as a provider may make it: 1 to 255 bytes of printable ASCII without spaces. */
 gboolean provider_id_is_valid (const char *id);
 void provider_free (Provider *provider);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Provider, provider_free)
 
-/* provider-standard.c: protocol.md section 9. */
-extern const ProviderType provider_standard;
+#define PROVIDER_TYPE(name) extern const ProviderType provider_##name;
+#include "host-server/market/provider-types.h"
+#undef PROVIDER_TYPE

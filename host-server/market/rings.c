@@ -56,14 +56,27 @@ load_rows (const Desk *desk, Db *db, const char *peer, GError **error)
   return NULL;
 }
 
+typedef gboolean (*SecretAdd) (WebhookRing *ring, const Secret *text, gint64 not_before_us,
+                               gint64 not_after_us, GError **error);
+
+/* How the secrets of @peer are written: as Standard Webhooks says, unless its provider has its own form. */
+static SecretAdd
+choose_add (const Desk *desk, const char *peer)
+{
+  static const char billing[] = "billing:";
+  const Provider *provider
+      = g_str_has_prefix (peer, billing) ? desk_find_provider (desk, peer + strlen (billing)) : NULL;
+  return provider != NULL ? provider->type->add_secret : webhook_ring_add;
+}
+
 static WebhookRing *
-make_ring (const GArray *rows, GError **error)
+make_ring (const GArray *rows, SecretAdd add, GError **error)
 {
   g_autoptr (WebhookRing) ring = webhook_ring_new ();
   for (guint i = 0; i < rows->len; i++)
     {
       const RingRow *row = &g_array_index (rows, RingRow, i);
-      if (!webhook_ring_add (ring, row->secret, row->not_before_us, row->not_after_us, error))
+      if (!add (ring, row->secret, row->not_before_us, row->not_after_us, error))
         return NULL;
     }
   return g_steal_pointer (&ring);
@@ -100,7 +113,7 @@ ring_load (Turn *turn, const char *peer, const Secret *seed, GError **error)
       if (rows == NULL)
         return NULL;
     }
-  return make_ring (rows, error);
+  return make_ring (rows, choose_add (turn->desk, peer), error);
 }
 
 WebhookRing *
@@ -113,7 +126,7 @@ ring_find_vendor (Market *market, const char *vendor)
   g_autofree char *peer = g_strconcat ("vendor:", vendor, NULL);
   g_autoptr (GArray) rows = load_rows (&market->desk, market_peek_reader (market), peer, &error);
   if (rows != NULL && rows->len > 0)
-    ring = make_ring (rows, &error);
+    ring = make_ring (rows, webhook_ring_add, &error);
   if (ring != NULL)
     g_hash_table_insert (market->vendor_rings, g_strdup (vendor), ring);
   if (error != NULL)
