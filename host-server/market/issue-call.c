@@ -1,6 +1,7 @@
 #include "host-server/market/issue.h"
 
 #include "common/base/clock.h"
+#include "common/net/plugin-server-answer.h"
 #include "host-server/market/crash.h"
 #include "host-server/market/plugins.h"
 #include "host-server/market/room.h"
@@ -8,8 +9,6 @@
 
 #include <jansson.h>
 #include <string.h>
-
-#define SERIAL_MAX 4096 /* bytes */
 
 typedef struct
 {
@@ -65,18 +64,6 @@ settle (Run *run, IssueResultKind kind, const char *reason)
   market_write (run->market, run->job->kind == JOB_VOID ? void_work : settle_work, settle_done, run);
 }
 
-static gboolean
-serial_is_acceptable (const char *serial, gsize length)
-{
-  if (length < 1 || length > SERIAL_MAX || g_ascii_isspace (serial[0])
-      || g_ascii_isspace (serial[length - 1]))
-    return FALSE;
-  for (gsize i = 0; i < length; i++)
-    if ((serial[i] < 0x20 || serial[i] > 0x7e) && serial[i] != '\n')
-      return FALSE;
-  return TRUE;
-}
-
 static void
 got_keygen (const ModulesKeygenResult *result, gpointer data)
 {
@@ -94,7 +81,8 @@ got_keygen (const ModulesKeygenResult *result, gpointer data)
       run_free (run);
       return;
     }
-  if (kind == ISSUE_GOT_SERIAL && !serial_is_acceptable (result->serial, strlen (result->serial)))
+  if (kind == ISSUE_GOT_SERIAL
+      && plugin_server_find_serial_fault (result->serial, strlen (result->serial)) != NULL)
     {
       settle (run, ISSUE_FAILED, "what came is not a serial");
       return;
@@ -137,105 +125,52 @@ run_keygen (Run *run)
 
 static void send_to_vendor (Run *run, const char *method, HttpReplyFunc func);
 
-static json_t *
-parse_answer (const HttpReply *reply)
+static void
+settle_answer (Run *run, PluginServerAnswer *answer, const HttpReply *reply)
 {
-  gsize length;
-  const char *body = http_reply_peek_body (reply, &length);
-  json_t *root = json_loadb (body, length, JSON_REJECT_DUPLICATES, NULL);
-  if (json_is_object (root))
-    return root;
-  json_decref (root);
-  return NULL;
-}
-
-/* TRUE if the answer holds a serial, which is kept in @run with the vendor's own end, if it has one. */
-static gboolean
-take_answer (Run *run, const HttpReply *reply)
-{
-  json_t *root = parse_answer (reply);
-  json_t *serial = json_object_get (root, "serial");
-  gboolean is_good = json_is_string (serial)
-                     && serial_is_acceptable (json_string_value (serial), json_string_length (serial));
-  json_t *expires = json_object_get (root, "expires");
-  if (expires != NULL && !json_is_null (expires))
-    is_good = is_good && json_is_string (expires)
-              && clock_parse_rfc3339 (json_string_value (expires), &run->result.expires_us);
-  if (is_good)
-    run->result.serial = secret_new (json_string_value (serial), json_string_length (serial));
-  json_decref (root);
-  return is_good;
+  static const IssueResultKind kinds[] = {
+    [PLUGIN_SERVER_SERIAL] = ISSUE_GOT_SERIAL, [PLUGIN_SERVER_NOT_SO_FAR] = ISSUE_IN_DOUBT,
+    [PLUGIN_SERVER_IS_VOID] = ISSUE_IS_VOID,   [PLUGIN_SERVER_REFUSED] = ISSUE_REFUSED,
+    [PLUGIN_SERVER_IN_DOUBT] = ISSUE_IN_DOUBT, [PLUGIN_SERVER_FAULT] = ISSUE_FAULT,
+  };
+  run->result.retry_after_s = http_reply_get_retry_after_s (reply);
+  run->result.serial = g_steal_pointer (&answer->serial);
+  run->result.expires_us = answer->expires_us;
+  settle (run, kinds[answer->verdict],
+          answer->reason != NULL ? answer->reason : http_reply_peek_reason (reply));
 }
 
 static void
 got_post (const HttpReply *reply, gpointer data)
 {
   Run *run = data;
+  g_auto (PluginServerAnswer) answer = { 0 };
   market_end_call (run->market, run);
-  int status = http_reply_get_status (reply);
-  run->result.retry_after_s = http_reply_get_retry_after_s (reply);
-  switch (status)
-    {
-    case 200:
-    case 201:
-      if (take_answer (run, reply))
-        settle (run, ISSUE_GOT_SERIAL, "");
-      else
-        settle (run, ISSUE_FAULT, "its answer holds no serial");
-      return;
-    case 400:
-    case 409:
-    case 410:
-    case 422:
-      {
-        json_t *root = parse_answer (reply);
-        gboolean is_final = json_is_string (json_object_get (root, "error"));
-        json_decref (root);
-        settle (run, is_final ? ISSUE_REFUSED : ISSUE_FAULT, http_reply_peek_reason (reply));
-        return;
-      }
-    case 0:
-    case 408:
-    case 425:
-    case 429:
-      settle (run, http_reply_get_outcome (reply) == HTTP_TLS_REFUSED ? ISSUE_FAULT : ISSUE_IN_DOUBT,
-              http_reply_peek_reason (reply));
-      return;
-    default:
-      settle (run, status >= 500 ? ISSUE_IN_DOUBT : ISSUE_FAULT, http_reply_peek_reason (reply));
-      return;
-    }
+  plugin_server_judge_reply (&answer, "POST", reply);
+  settle_answer (run, &answer, reply);
 }
 
 static void
 got_get (const HttpReply *reply, gpointer data)
 {
   Run *run = data;
+  g_auto (PluginServerAnswer) answer = { 0 };
   market_end_call (run->market, run);
-  if (http_reply_get_status (reply) == 200 && take_answer (run, reply))
-    {
-      settle (run, ISSUE_GOT_SERIAL, "");
-      return;
-    }
-  run->result.retry_after_s = http_reply_get_retry_after_s (reply);
-  if (http_reply_get_status (reply) == 404) /* not so far: the same request again cannot issue twice */
+  plugin_server_judge_reply (&answer, "GET", reply);
+  if (answer.verdict == PLUGIN_SERVER_NOT_SO_FAR)
     send_to_vendor (run, "POST", got_post);
   else
-    settle (run, ISSUE_IN_DOUBT, http_reply_peek_reason (reply));
+    settle_answer (run, &answer, reply);
 }
 
 static void
 got_delete (const HttpReply *reply, gpointer data)
 {
   Run *run = data;
+  g_auto (PluginServerAnswer) answer = { 0 };
   market_end_call (run->market, run);
-  int status = http_reply_get_status (reply);
-  run->result.retry_after_s = http_reply_get_retry_after_s (reply);
-  if (status == 200 || status == 204)
-    settle (run, ISSUE_IS_VOID, "");
-  else
-    settle (run, status == 401 || status == 403 || status == 404 ? ISSUE_FAULT : ISSUE_IN_DOUBT,
-            http_reply_peek_reason (reply));
+  plugin_server_judge_reply (&answer, "DELETE", reply);
+  settle_answer (run, &answer, reply);
 }
 
 /* NULL if the vendor cannot be called at all. */
@@ -293,7 +228,7 @@ send_to_vendor (Run *run, const char *method, HttpReplyFunc func)
         .body = body,
         .body_length = length,
         .timeout_ms = (guint)(run->market->desk.settings.vendor_timeout_us / 1000),
-        .max_answer_bytes = 16 * 1024,
+        .max_answer_bytes = PLUGIN_SERVER_MAX_ANSWER,
       };
       market_begin_call (run->market, run, run_free);
       http_client_send (run->market->http, base, &request, func, run);
@@ -368,21 +303,10 @@ void_work (Turn *turn, gpointer data, GError **error)
   return job_retry (turn, run->job, MAX (pause, run->result.retry_after_s * G_USEC_PER_SEC), &is_held, error);
 }
 
-static void
-got_void (const HttpReply *reply, gpointer data)
-{
-  Run *run = data;
-  market_end_call (run->market, run);
-  int status = http_reply_get_status (reply);
-  run->result.retry_after_s = http_reply_get_retry_after_s (reply);
-  settle (run, status == 200 || status == 204 ? ISSUE_IS_VOID : ISSUE_IN_DOUBT,
-          http_reply_peek_reason (reply));
-}
-
 void
 issue_run_void (Market *market, const Job *job)
 {
   Run *run = run_new (market, job);
   if (run != NULL)
-    send_to_vendor (run, "DELETE", got_void);
+    send_to_vendor (run, "DELETE", got_delete);
 }

@@ -15,16 +15,24 @@ SECRET = "whsec_" + base64.b64encode(b"vendor-secret-vendor-secret-0123").decode
 class PluginServer:
     def __init__(self, folder, plugin, *arguments, secret=SECRET):
         self.folder, self.plugin, self.arguments, self.secret = folder, plugin, arguments, secret
-        self.process = None
+        self.process, self.address = None, None
 
     def start(self):
+        secret = [] if "--secret-file" in self.arguments else ["--secret", self.secret]
         self.process = Process(
             [program("plugin-server"), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
-             "--secret", self.secret, "--plugin", self.plugin, *self.arguments],
+             "--plugin", self.plugin, *secret, *self.arguments],
             self.folder / f"vendor-{self.plugin}-output")
         self.address = self.process.first_json()["http"]
         self.base = f"http://{self.address}"
         return self
+
+    def restart_with(self, *arguments):
+        """The same vendor at the same address, behaving otherwise from now on."""
+        address = self.address
+        self.stop()
+        self.arguments = (*arguments, "--listen", address)
+        return self.start()
 
     def stop(self):
         process, self.process = self.process, None

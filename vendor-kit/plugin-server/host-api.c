@@ -9,29 +9,28 @@
 
 #define MAX_REQUEST_ID 128
 #define MAX_USER       64
-#define SLOW_MS        15000
+#define MAX_TOKEN      8192
+#define MAX_TOKEN_S    86400 /* a plugin token lives for minutes; what runs longer than a day is a mistake */
 
 struct HostApi
 {
   const Maker *maker;
   Register *reg;
   Service *service;
-  const WebhookRing *ring;
+  WebhookRing *ring;
   const Clock *clock;
-  Mode mode;
-  guint n_lies;
-  GHashTable *slow; /* Late, a set */
+  Liar *liar;
 };
 
-typedef struct
+static gboolean
+has_fault (HostApi *api, FaultKind kind)
 {
-  HostApi *api;
-  HttpExchange *exchange;
-  char *answer;
-  guint timer;
-} Late;
+  return api->liar != NULL && liar_has (api->liar, kind);
+}
 
-/* FALSE after having refused: the request is not the host's. */
+/* FALSE after having answered: the request is not the host's. One that comes twice within the 300 s that its
+ * signature is good for does nothing the second time, as every request here may be repeated: no id need be
+ * remembered. */
 static gboolean
 is_from_host (HostApi *api, HttpExchange *exchange)
 {
@@ -43,11 +42,14 @@ is_from_host (HostApi *api, HttpExchange *exchange)
                              .n_signature = http_exchange_count_header (exchange, "webhook-signature") };
   gsize length;
   const char *body = http_exchange_get_body (exchange, &length);
-  WebhookVerdict verdict = webhook_verify_request (api->ring, &headers, http_exchange_get_method (exchange),
-                                                   http_exchange_get_target (exchange), body, length,
-                                                   clock_get_wall_us (api->clock), NULL);
-  if (verdict == WEBHOOK_AUTHENTIC)
-    return TRUE;
+  gint64 now_us = clock_get_wall_us (api->clock);
+  if (has_fault (api, FAULT_STALE) && headers.timestamp != NULL)
+    now_us = g_ascii_strtoll (headers.timestamp, NULL, 10) * G_USEC_PER_SEC;
+  WebhookVerdict verdict
+      = webhook_verify_request (api->ring, &headers, http_exchange_get_method (exchange),
+                                http_exchange_get_target (exchange), body, length, now_us, NULL);
+  if (verdict == WEBHOOK_AUTHENTIC || has_fault (api, FAULT_TRUST))
+    return api->liar == NULL || !liar_takes_request (api->liar, exchange);
   log_warning ("host-api", "refused a request from %s: %s", http_exchange_get_peer (exchange),
                webhook_verdict_get_name (verdict));
   http_exchange_refuse (exchange, (guint)webhook_verdict_get_status (verdict),
@@ -102,73 +104,26 @@ dup_answer (const RegisterRow *row)
 }
 
 static void
-late_free (gpointer data)
+answer_issued (HostApi *api, HttpExchange *exchange, RegisterRow *row, gboolean is_known)
 {
-  Late *late = data;
-  if (late->timer != 0)
-    g_source_remove (late->timer);
-  if (late->exchange != NULL)
-    http_exchange_answer_json (late->exchange, 201, late->answer);
-  g_free (late->answer);
-  g_free (late);
-}
-
-static gboolean
-on_late (gpointer data)
-{
-  Late *late = data;
-  late->timer = 0;
-  g_hash_table_remove (late->api->slow, late);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-answer_issued (HostApi *api, HttpExchange *exchange, const RegisterRow *row)
-{
-  g_autofree char *answer = dup_answer (row);
-  if (api->mode != MODE_SLOW)
+  if (is_known && has_fault (api, FAULT_CHANGE))
     {
-      http_exchange_answer_json (exchange, 201, answer);
-      return;
+      g_free (row->serial);
+      row->serial = maker_make (api->maker, row->request, row->user, &row->expires_s);
     }
-  Late *late = g_new0 (Late, 1);
-  late->api = api;
-  late->exchange = exchange;
-  late->answer = g_steal_pointer (&answer);
-  late->timer = g_timeout_add (SLOW_MS, on_late, late);
-  g_hash_table_add (api->slow, late);
-}
-
-static void
-lie (HostApi *api, HttpExchange *exchange)
-{
-  g_autofree char *huge = g_strnfill (5000, 'A');
-  g_autofree char *huge_answer = g_strconcat ("{\"serial\":\"", huge, "\"}", NULL);
-  switch (api->n_lies++ % 5)
-    {
-    case 0:
-      http_exchange_answer (exchange, 200, "text/html", "<html>Thank you!</html>",
-                            strlen ("<html>Thank you!</html>"));
-      return;
-    case 1:
-      http_exchange_answer_json (exchange, 201, "{\"serial\":\"\"}");
-      return;
-    case 2:
-      http_exchange_answer_json (exchange, 201, "{\"serial\":\"AB\\u0007CD\"}");
-      return;
-    case 3:
-      http_exchange_answer_json (exchange, 201, "{\"serial\":\"SAME-SAME-SAME-SAME\"}");
-      return;
-    default:
-      http_exchange_answer_json (exchange, 201, huge_answer);
-      return;
-    }
+  g_autofree char *answer
+      = has_fault (api, FAULT_DATE)
+            ? g_strdup_printf ("{\"serial\":\"%s\",\"expires\":\"next year\"}", row->serial)
+            : dup_answer (row);
+  if (api->liar == NULL || !liar_takes_answer (api->liar, exchange, answer))
+    http_exchange_answer_json (exchange, 201, answer);
 }
 
 /* Makes a serial and enters it; a serial that is there already, by chance, is made anew. */
 static gboolean
-issue (HostApi *api, RegisterRow *row, gint64 expires_s, GError **error)
+issue_new (HostApi *api, RegisterRow *row, GError **error)
 {
+  gint64 expires_s = row->expires_s;
   for (guint n_left = 3;; n_left--)
     {
       row->expires_s = expires_s;
@@ -187,15 +142,41 @@ issue (HostApi *api, RegisterRow *row, gint64 expires_s, GError **error)
     }
 }
 
+/* Nobody says that a request is a renewal: it is one if the user has a term of another order line already.
+ * The new one begins where that ends, or now if it has ended. FALSE with or without @error: without, the term
+ * leads beyond all time. */
+static gboolean
+issue (HostApi *api, RegisterRow *row, gint64 now_s, GError **error)
+{
+  g_autoptr (RegisterRow) renewed = NULL;
+  if (row->term != NULL)
+    {
+      GError *local = NULL;
+      renewed = register_find_renewed (api->reg, row->user, row->request, &local);
+      if (local != NULL)
+        {
+          g_propagate_error (error, local);
+          return FALSE;
+        }
+      row->expires_s = maker_add_term (renewed != NULL ? MAX (renewed->expires_s, now_s) : now_s, row->term);
+      if (row->expires_s == 0)
+        return FALSE;
+    }
+  if (renewed == NULL || !maker_keeps_serials (api->maker))
+    return issue_new (api, row, error);
+  row->serial = g_steal_pointer (&renewed->serial);
+  return register_add (api->reg, row, error);
+}
+
 static void
-answer_known (HostApi *api, HttpExchange *exchange, const RegisterRow *known, const RegisterRow *wanted)
+answer_known (HostApi *api, HttpExchange *exchange, RegisterRow *known, const RegisterRow *wanted)
 {
   if (known->is_void)
     http_exchange_refuse (exchange, 410, "this request was voided");
   else if (strcmp (known->user, wanted->user) != 0 || g_strcmp0 (known->term, wanted->term) != 0)
     http_exchange_refuse (exchange, 409, "this request was made for another user or term");
   else
-    answer_issued (api, exchange, known);
+    answer_issued (api, exchange, known, TRUE);
 }
 
 static void
@@ -209,31 +190,31 @@ make_serial (HostApi *api, HttpExchange *exchange, const json_t *object)
   if (g_strcmp0 (wanted.term, "") == 0)
     wanted.term = NULL; /* for ever, as if it were left out */
   gint64 now_s = clock_get_wall_us (api->clock) / G_USEC_PER_SEC;
-  gint64 expires_s = wanted.term != NULL ? maker_add_term (now_s, wanted.term) : 0;
-  gboolean has_good_term
-      = wanted.term != NULL ? expires_s != 0 : term == NULL || json_is_null (term) || json_is_string (term);
+  gboolean has_good_term = wanted.term != NULL ? maker_add_term (now_s, wanted.term) != 0
+                                               : term == NULL || json_is_null (term) || json_is_string (term);
   if (!is_request_id (wanted.request) || !is_user (wanted.user) || plugin == NULL || !has_good_term)
     {
       http_exchange_refuse (exchange, 400, "request, plugin, user and a term that is a duration are needed");
       return;
     }
-  if (strcmp (plugin, maker_get_plugin (api->maker)) != 0)
+  if (strcmp (plugin, maker_get_plugin (api->maker)) != 0 && !has_fault (api, FAULT_ANY_PLUGIN))
     {
       http_exchange_refuse (exchange, 422, "this plugin is not served here");
       return;
     }
+  if (api->liar != NULL && liar_takes_post (api->liar, exchange, wanted.user))
+    return;
   g_autoptr (GError) error = NULL;
   g_autoptr (RegisterRow) known = register_find_request (api->reg, wanted.request, &error);
   if (known != NULL)
-    {
-      answer_known (api, exchange, known, &wanted);
-      return;
-    }
-  if (error == NULL && issue (api, &wanted, expires_s, &error))
+    answer_known (api, exchange, known, &wanted);
+  else if (error == NULL && issue (api, &wanted, now_s, &error))
     {
       log_info ("host-api", "issued request=%s", wanted.request);
-      answer_issued (api, exchange, &wanted);
+      answer_issued (api, exchange, &wanted, FALSE);
     }
+  else if (error == NULL)
+    http_exchange_refuse (exchange, 422, "no serial can run that long");
   else
     fail (exchange, error);
   g_free (wanted.serial);
@@ -245,20 +226,13 @@ post_serial (HttpExchange *exchange, gpointer data)
   HostApi *api = data;
   if (!is_from_host (api, exchange))
     return;
-  if (api->mode == MODE_FAILING)
-    {
-      http_exchange_refuse (exchange, 500, "something is broken");
-      return;
-    }
-  if (api->mode == MODE_LYING)
-    {
-      lie (api, exchange);
-      return;
-    }
   gsize length;
   const char *body = http_exchange_get_body (exchange, &length);
   json_t *object = json_loadb (body, length, JSON_REJECT_DUPLICATES, NULL);
-  make_serial (api, exchange, object);
+  if (object == NULL && has_fault (api, FAULT_CRASH))
+    http_exchange_refuse (exchange, 500, "something broke");
+  else
+    make_serial (api, exchange, object);
   json_decref (object);
 }
 
@@ -273,7 +247,7 @@ get_serial (HttpExchange *exchange, gpointer data)
       = register_find_request (api->reg, http_exchange_get_parameter (exchange, "request"), &error);
   if (error != NULL)
     fail (exchange, error);
-  else if (row == NULL)
+  else if (row == NULL || has_fault (api, FAULT_FORGET))
     http_exchange_refuse (exchange, 404, "not issued so far");
   else if (row->is_void)
     http_exchange_refuse (exchange, 410, "this request was voided");
@@ -291,20 +265,56 @@ delete_serial (HttpExchange *exchange, gpointer data)
   const char *request = http_exchange_get_parameter (exchange, "request");
   if (!is_from_host (api, exchange))
     return;
-  g_autoptr (GError) error = NULL;
   if (!is_request_id (request))
-    http_exchange_refuse (exchange, 400, "this is no request's id");
-  else if (!register_void (api->reg, request, &error))
-    fail (exchange, error);
-  else
     {
-      service_end_sessions (api->service, request);
-      log_info ("host-api", "voided request=%s", request);
-      http_exchange_answer (exchange, 204, NULL, NULL, 0);
+      http_exchange_refuse (exchange, 400, "this is no request's id");
+      return;
     }
+  g_autoptr (GError) error = NULL;
+  g_autoptr (RegisterRow) row = register_find_request (api->reg, request, &error);
+  gboolean is_seen = row != NULL && row->serial != NULL;
+  if (error == NULL && api->liar != NULL && liar_takes_delete (api->liar, exchange, is_seen))
+    return;
+  if (error != NULL || !register_void (api->reg, request, &error))
+    {
+      fail (exchange, error);
+      return;
+    }
+  if (is_seen)
+    service_end_sessions_of_serial (api->service, row->serial);
+  log_info ("host-api", "voided request=%s", request);
+  http_exchange_answer (exchange, 204, NULL, NULL, 0);
 }
 
 /* --- tokens */
+
+static gboolean
+is_good_token (const char *jti, const char *token)
+{
+  return is_request_id (jti) && token != NULL && *token != '\0' && strlen (token) <= MAX_TOKEN;
+}
+
+static void
+keep_token (HostApi *api, HttpExchange *exchange, const char *jti, const json_t *object)
+{
+  const char *token = json_string_value (json_object_get (object, "token"));
+  const char *plugin = json_string_value (json_object_get (object, "plugin"));
+  const char *user = json_string_value (json_object_get (object, "user"));
+  const char *expires = json_string_value (json_object_get (object, "expires"));
+  gint64 expires_us, latest_us = clock_get_wall_us (api->clock) + MAX_TOKEN_S * (gint64)G_USEC_PER_SEC;
+  g_autoptr (GError) error = NULL;
+  if (!is_good_token (jti, token) || plugin == NULL || !is_user (user) || expires == NULL
+      || !clock_parse_rfc3339 (expires, &expires_us) || expires_us > latest_us)
+    http_exchange_refuse (exchange, 400, "token, plugin, user and an end within a day are needed");
+  else if (strcmp (plugin, maker_get_plugin (api->maker)) != 0)
+    http_exchange_refuse (exchange, 422, "this plugin is not served here");
+  else if (register_put_token (api->reg, jti, token, user, expires_us / G_USEC_PER_SEC, &error))
+    http_exchange_answer (exchange, 204, NULL, NULL, 0);
+  else if (g_error_matches (error, DB_ERROR, DB_ERROR_CONSTRAINT))
+    http_exchange_refuse (exchange, 409, "this token has another id");
+  else
+    fail (exchange, error);
+}
 
 static void
 put_token (HttpExchange *exchange, gpointer data)
@@ -312,25 +322,15 @@ put_token (HttpExchange *exchange, gpointer data)
   HostApi *api = data;
   if (!is_from_host (api, exchange))
     return;
-  const char *jti = http_exchange_get_parameter (exchange, "jti");
+  if (has_fault (api, FAULT_NO_TOKENS))
+    {
+      http_exchange_refuse (exchange, 404, "there is nothing here");
+      return;
+    }
   gsize length;
   const char *body = http_exchange_get_body (exchange, &length);
   json_t *object = json_loadb (body, length, JSON_REJECT_DUPLICATES, NULL);
-  const char *token = json_string_value (json_object_get (object, "token"));
-  const char *plugin = json_string_value (json_object_get (object, "plugin"));
-  const char *user = json_string_value (json_object_get (object, "user"));
-  const char *expires = json_string_value (json_object_get (object, "expires"));
-  gint64 expires_us;
-  g_autoptr (GError) error = NULL;
-  if (!is_request_id (jti) || token == NULL || *token == '\0' || plugin == NULL || !is_user (user)
-      || expires == NULL || !clock_parse_rfc3339 (expires, &expires_us))
-    http_exchange_refuse (exchange, 400, "token, plugin, user and expires are needed");
-  else if (strcmp (plugin, maker_get_plugin (api->maker)) != 0)
-    http_exchange_refuse (exchange, 422, "this plugin is not served here");
-  else if (!register_put_token (api->reg, jti, token, user, expires_us / G_USEC_PER_SEC, &error))
-    fail (exchange, error);
-  else
-    http_exchange_answer (exchange, 204, NULL, NULL, 0);
+  keep_token (api, exchange, http_exchange_get_parameter (exchange, "jti"), object);
   json_decref (object);
 }
 
@@ -342,30 +342,31 @@ delete_token (HttpExchange *exchange, gpointer data)
   if (!is_from_host (api, exchange))
     return;
   g_autoptr (GError) error = NULL;
-  if (!is_request_id (jti))
+  if (has_fault (api, FAULT_NO_TOKENS))
+    http_exchange_refuse (exchange, 404, "there is nothing here");
+  else if (!is_request_id (jti))
     http_exchange_refuse (exchange, 400, "this is no token's id");
   else if (!register_revoke_token (api->reg, jti, &error))
     fail (exchange, error);
   else
     {
-      service_end_sessions (api->service, jti);
+      service_end_sessions_of_token (api->service, jti);
       http_exchange_answer (exchange, 204, NULL, NULL, 0);
     }
 }
 
 HostApi *
-host_api_new (HttpRoutes *routes, const Maker *maker, Register *reg, Service *service,
-              const WebhookRing *ring, const Clock *clock, Mode mode)
+host_api_new (HttpRoutes *routes, const Maker *maker, Register *reg, Service *service, const Clock *clock,
+              Liar *liar)
 {
   static const char *const headers[] = { "webhook-id", "webhook-timestamp", "webhook-signature", NULL };
   HostApi *api = g_new0 (HostApi, 1);
   api->maker = maker;
   api->reg = reg;
   api->service = service;
-  api->ring = ring;
+  api->ring = webhook_ring_new ();
   api->clock = clock;
-  api->mode = mode;
-  api->slow = g_hash_table_new_full (NULL, NULL, late_free, NULL);
+  api->liar = liar;
   const HttpRoute table[] = {
     { "POST", "/v1/serials", WEBHOOK_MAX_BODY, 0, headers, post_serial, api },
     { "GET", "/v1/serials/{request}", 0, 0, headers, get_serial, api },
@@ -379,10 +380,17 @@ host_api_new (HttpRoutes *routes, const Maker *maker, Register *reg, Service *se
 }
 
 void
+host_api_take_ring (HostApi *api, WebhookRing *ring)
+{
+  webhook_ring_free (api->ring);
+  api->ring = ring;
+}
+
+void
 host_api_free (HostApi *api)
 {
   if (api == NULL)
     return;
-  g_hash_table_unref (api->slow);
+  webhook_ring_free (api->ring);
   g_free (api);
 }

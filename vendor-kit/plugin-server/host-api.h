@@ -4,21 +4,16 @@
 
 #include "common/net/http-server.h"
 #include "common/net/webhook.h"
+#include "vendor-kit/plugin-server/liar.h"
 #include "vendor-kit/plugin-server/service.h"
-
-typedef enum
-{
-  MODE_NORMAL,
-  MODE_SLOW,    /* serials are made at once, and the answer comes after 15 seconds */
-  MODE_FAILING, /* no serial is made: 500 */
-  MODE_LYING,   /* in turn: no JSON, an empty serial, control characters, always the same one, a huge one */
-} Mode;
 
 typedef struct HostApi HostApi;
 
-/* Adds its routes; everything is lent. */
+/* Adds its routes; all is lent, @liar may be NULL. No request is taken before host_api_take_ring(). */
 HostApi *host_api_new (HttpRoutes *routes, const Maker *maker, Register *reg, Service *service,
-                       const WebhookRing *ring, const Clock *clock, Mode mode);
+                       const Clock *clock, Liar *liar);
+/* The secrets that the host may sign with from now on: during a rotation the old one and the new one. */
+void host_api_take_ring (HostApi *api, WebhookRing *ring);
 /* After the server. */
 void host_api_free (HostApi *api);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HostApi, host_api_free)

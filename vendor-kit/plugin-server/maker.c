@@ -73,6 +73,12 @@ maker_get_plugin (const Maker *maker)
   return maker->plugin;
 }
 
+gboolean
+maker_keeps_serials (const Maker *maker)
+{
+  return maker->kind == KIND_RANDOM;
+}
+
 /* The number behind the last dot: "<order line>.<generation>". */
 static guint
 generation_of (const char *request)
@@ -101,24 +107,24 @@ maker_make (const Maker *maker, const char *request, const char *user, gint64 *e
 }
 
 SerialVerdict
-maker_check (const Maker *maker, const char *serial, const char *user, gint64 now_s)
+maker_check (const Maker *maker, const char *serial, const char *user, gint64 now_s, gint64 *expires_s)
 {
-  gint64 expires_s = 0;
   gboolean is_ours = FALSE;
+  *expires_s = 0;
   switch (maker->kind)
     {
     case KIND_WEATHER:
-      is_ours = user != NULL && weather_serial_read (serial, user, &expires_s);
+      is_ours = user != NULL && weather_serial_read (serial, user, expires_s);
       break;
     case KIND_SIGNED:
-      is_ours = signed_serial_read (maker->key, serial, maker->plugin, user, &expires_s);
+      is_ours = signed_serial_read (maker->key, serial, maker->plugin, user, expires_s);
       break;
     case KIND_RANDOM:
       break;
     }
   if (!is_ours)
     return SERIAL_BAD;
-  return expires_s != 0 && expires_s < now_s ? SERIAL_OVER : SERIAL_GOOD;
+  return *expires_s != 0 && *expires_s < now_s ? SERIAL_OVER : SERIAL_GOOD;
 }
 
 /* The next "12M" of a duration: its number, or -1; *@text moves behind the letter. */

@@ -18,7 +18,20 @@ static const char *const schema[] = {
   "CREATE TABLE tokens (jti TEXT PRIMARY KEY, digest TEXT UNIQUE, holder TEXT, expires_s INTEGER NOT NULL,"
   "  is_revoked INTEGER NOT NULL);"
   "CREATE INDEX tokens_expires ON tokens (expires_s);",
+
+  /* A renewal may bring the serial that is there with a later end: several requests for one serial. */
+  "ALTER TABLE serials RENAME TO serials_1;"
+  "CREATE TABLE serials (serial TEXT PRIMARY KEY, holder TEXT NOT NULL);"
+  "CREATE TABLE requests (request TEXT PRIMARY KEY, serial TEXT REFERENCES serials (serial), holder TEXT,"
+  "  term TEXT, expires_s INTEGER NOT NULL, is_void INTEGER NOT NULL);"
+  "INSERT INTO serials SELECT serial, holder FROM serials_1 WHERE serial IS NOT NULL;"
+  "INSERT INTO requests SELECT request, serial, holder, term, expires_s, is_void FROM serials_1;"
+  "DROP TABLE serials_1;"
+  "CREATE INDEX requests_serial ON requests (serial);"
+  "CREATE INDEX requests_holder ON requests (holder);",
 };
+
+#define REQUEST "SELECT request, serial, holder, term, expires_s, is_void FROM requests"
 
 Register *
 register_open (const char *folder, const Clock *clock, GError **error)
@@ -64,50 +77,118 @@ register_token_free (RegisterToken *token)
   g_free (token);
 }
 
-static RegisterRow *
-find (Register *reg, const char *sql, const char *value, GError **error)
+void
+register_serial_free (RegisterSerial *serial)
 {
-  g_autoptr (DbQuery) query = db_query (reg->db, sql, "s", value);
-  if (!db_next (query, error))
-    return NULL;
-  RegisterRow *row = g_new0 (RegisterRow, 1);
-  row->request = db_dup_text (query, 0);
-  row->serial = db_dup_text (query, 1);
-  row->user = db_dup_text (query, 2);
-  row->term = db_dup_text (query, 3);
-  row->expires_s = db_get_int (query, 4);
-  row->is_void = db_get_int (query, 5) != 0;
+  if (serial == NULL)
+    return;
+  g_free (serial->user);
+  g_free (serial);
+}
+
+/* Takes @query. */
+static RegisterRow *
+read_row (DbQuery *query, GError **error)
+{
+  RegisterRow *row = NULL;
+  if (db_next (query, error))
+    {
+      row = g_new0 (RegisterRow, 1);
+      row->request = db_dup_text (query, 0);
+      row->serial = db_dup_text (query, 1);
+      row->user = db_dup_text (query, 2);
+      row->term = db_dup_text (query, 3);
+      row->expires_s = db_get_int (query, 4);
+      row->is_void = db_get_int (query, 5) != 0;
+    }
+  db_query_free (query);
   return row;
 }
 
 RegisterRow *
 register_find_request (Register *reg, const char *request, GError **error)
 {
-  return find (reg, "SELECT request, serial, holder, term, expires_s, is_void FROM serials WHERE request = ?",
-               request, error);
+  return read_row (db_query (reg->db, REQUEST " WHERE request = ?", "s", request), error);
 }
 
 RegisterRow *
+register_find_renewed (Register *reg, const char *user, const char *request, GError **error)
+{
+  const char *dot = strrchr (request, '.');
+  g_autofree char *line = dot != NULL ? g_strndup (request, (gsize)(dot - request) + 1) : g_strdup (request);
+  return read_row (db_query (reg->db,
+                             REQUEST " WHERE holder = ? AND is_void = 0 AND expires_s <> 0"
+                                     " AND substr (request, 1, ?) <> ? ORDER BY expires_s DESC LIMIT 1",
+                             "sis", user, (gint64)strlen (line), line),
+                   error);
+}
+
+RegisterSerial *
 register_find_serial (Register *reg, const char *serial, GError **error)
 {
-  return find (reg, "SELECT request, serial, holder, term, expires_s, is_void FROM serials WHERE serial = ?",
-               serial, error);
+  g_autoptr (DbQuery) query = db_query (
+      reg->db,
+      "SELECT s.holder, COUNT (r.request), MAX (CASE r.expires_s WHEN 0 THEN 1 ELSE 0 END),"
+      " MAX (r.expires_s) FROM serials s LEFT JOIN requests r ON r.serial = s.serial AND r.is_void = 0"
+      " WHERE s.serial = ? GROUP BY s.serial, s.holder",
+      "s", serial);
+  if (!db_next (query, error))
+    return NULL;
+  RegisterSerial *found = g_new0 (RegisterSerial, 1);
+  found->user = db_dup_text (query, 0);
+  found->is_void = db_get_int (query, 1) == 0;
+  found->expires_s = db_get_int (query, 2) != 0 ? 0 : db_get_int (query, 3);
+  return found;
+}
+
+char *
+register_dup_serial_of_another (Register *reg, const char *user, GError **error)
+{
+  g_autoptr (DbQuery) query = db_query (
+      reg->db, "SELECT serial FROM serials WHERE holder <> ? ORDER BY rowid DESC LIMIT 1", "s", user);
+  return db_next (query, error) ? db_dup_text (query, 0) : NULL;
+}
+
+static gboolean
+serial_is_of (Register *reg, const char *serial, const char *user, GError **error)
+{
+  g_autoptr (DbQuery) query
+      = db_query (reg->db, "SELECT 1 FROM serials WHERE serial = ? AND holder = ?", "ss", serial, user);
+  GError *local = NULL;
+  if (db_next (query, &local))
+    return TRUE;
+  if (local != NULL)
+    g_propagate_error (error, local);
+  else
+    g_set_error (error, DB_ERROR, DB_ERROR_CONSTRAINT, "the serial is another user's");
+  return FALSE;
 }
 
 gboolean
 register_add (Register *reg, const RegisterRow *row, GError **error)
 {
-  return db_run (
-      reg->db, error,
-      "INSERT INTO serials (request, serial, holder, term, expires_s, is_void) VALUES (?, ?, ?, ?, ?, 0)",
-      "ssssi", row->request, row->serial, row->user, row->term, row->expires_s);
+  if (!db_begin (reg->db, error))
+    return FALSE;
+  if (db_run (reg->db, error,
+              "INSERT INTO serials (serial, holder) VALUES (?, ?) ON CONFLICT (serial) DO NOTHING", "ss",
+              row->serial, row->user)
+      && serial_is_of (reg, row->serial, row->user, error)
+      && db_run (reg->db, error,
+                 "INSERT INTO requests (request, serial, holder, term, expires_s, is_void) VALUES (?, ?, ?, "
+                 "?, ?, 0)",
+                 "ssssi", row->request, row->serial, row->user, row->term, row->expires_s)
+      && db_commit (reg->db, error))
+    return TRUE;
+  if (db_is_in_transaction (reg->db))
+    db_rollback (reg->db);
+  return FALSE;
 }
 
 gboolean
 register_void (Register *reg, const char *request, GError **error)
 {
   return db_run (reg->db, error,
-                 "INSERT INTO serials (request, expires_s, is_void) VALUES (?, 0, 1)"
+                 "INSERT INTO requests (request, expires_s, is_void) VALUES (?, 0, 1)"
                  " ON CONFLICT (request) DO UPDATE SET is_void = 1",
                  "s", request);
 }

@@ -10,15 +10,25 @@
 #include <jansson.h>
 #include <string.h>
 
-#define MAX_SESSIONS  10000
-#define SESSION_S     3600
-#define MAX_SERIAL    4096
-#define MAX_USER      64
-#define SESSION_BYTES 16
+#define MAX_SESSIONS            10000
+#define MAX_SESSIONS_PER_ORIGIN 16
+#define SESSION_S               3600
+#define MAX_SERIAL              4096
+#define MAX_TOKEN               8192
+#define MAX_USER                64
+#define SESSION_BYTES           16
+
+/* What sessions are opened by: a serial, of which only the digest is kept, or a token's jti. */
+typedef struct
+{
+  char *name;
+  GQueue sessions; /* oldest first */
+} Origin;
 
 typedef struct
 {
-  char *id, *origin;
+  char *id;
+  Origin *origin;
   gint64 expires_us; /* monotonic */
 } Session;
 
@@ -30,7 +40,8 @@ struct Service
   Forecasts *forecasts;
   Quotations *quotations;
   GHashTable *sessions; /* id -> Session */
-  GQueue oldest;        /* the same, by age */
+  GHashTable *origins;  /* name -> Origin, each with sessions */
+  GQueue oldest;        /* all sessions, by age */
 };
 
 static void
@@ -39,69 +50,127 @@ session_free (gpointer data)
   Session *session = data;
   secret_wipe (session->id, strlen (session->id));
   g_free (session->id);
-  g_free (session->origin);
   g_free (session);
+}
+
+static void
+origin_free (gpointer data)
+{
+  Origin *origin = data;
+  g_queue_clear (&origin->sessions);
+  g_free (origin->name);
+  g_free (origin);
 }
 
 static void
 end_session (Service *service, Session *session)
 {
+  Origin *origin = session->origin;
+  g_queue_remove (&origin->sessions, session);
+  if (g_queue_is_empty (&origin->sessions))
+    g_hash_table_remove (service->origins, origin->name);
   g_queue_remove (&service->oldest, session);
   g_hash_table_remove (service->sessions, session->id);
 }
 
+static char *
+name_serial (const char *serial)
+{
+  g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, serial, -1);
+  return g_strconcat ("serial ", digest, NULL);
+}
+
+static char *
+name_token (const char *jti)
+{
+  return g_strconcat ("token ", jti, NULL);
+}
+
+static void
+end_sessions (Service *service, const char *name)
+{
+  Origin *origin;
+  while ((origin = g_hash_table_lookup (service->origins, name)) != NULL)
+    end_session (service, g_queue_peek_head (&origin->sessions));
+}
+
 void
-service_end_sessions (Service *service, const char *origin)
+service_end_sessions_of_serial (Service *service, const char *serial)
 {
-  for (GList *at = service->oldest.head, *next; at != NULL; at = next)
+  g_autofree char *name = name_serial (serial);
+  end_sessions (service, name);
+}
+
+void
+service_end_sessions_of_token (Service *service, const char *jti)
+{
+  g_autofree char *name = name_token (jti);
+  end_sessions (service, name);
+}
+
+/* Makes room for one more session of the origin of that name. */
+static void
+end_old_sessions (Service *service, const char *name)
+{
+  Origin *origin = g_hash_table_lookup (service->origins, name);
+  if (origin != NULL && g_queue_get_length (&origin->sessions) >= MAX_SESSIONS_PER_ORIGIN)
+    end_session (service, g_queue_peek_head (&origin->sessions));
+  if (g_queue_get_length (&service->oldest) >= MAX_SESSIONS)
+    end_session (service, g_queue_peek_head (&service->oldest));
+}
+
+static Origin *
+take_origin (Service *service, char *name)
+{
+  Origin *origin = g_hash_table_lookup (service->origins, name);
+  if (origin != NULL)
     {
-      next = at->next;
-      Session *session = at->data;
-      if (g_strcmp0 (session->origin, origin) == 0)
-        end_session (service, session);
+      g_free (name);
+      return origin;
     }
+  origin = g_new0 (Origin, 1);
+  origin->name = name;
+  g_queue_init (&origin->sessions);
+  g_hash_table_insert (service->origins, origin->name, origin);
+  return origin;
 }
 
+/* Takes @origin_name. The session ends after an hour, and with what it was opened by (@expires_s, 0: never).
+ */
 static void
-end_old_sessions (Service *service)
+answer_session (Service *service, HttpExchange *exchange, char *origin_name, gint64 expires_s)
 {
-  gint64 now_us = clock_get_monotonic_us (service->clock);
-  Session *session;
-  while ((session = g_queue_peek_head (&service->oldest)) != NULL
-         && (session->expires_us <= now_us || g_queue_get_length (&service->oldest) >= MAX_SESSIONS))
-    end_session (service, session);
-}
-
-static void
-answer_session (Service *service, HttpExchange *exchange, const char *origin)
-{
-  end_old_sessions (service);
+  gint64 left_s = SESSION_S;
+  if (expires_s != 0)
+    left_s = MIN (left_s, expires_s - clock_get_wall_us (service->clock) / G_USEC_PER_SEC);
   g_autoptr (Secret) random = secret_new_random (SESSION_BYTES);
   Session *session = g_new0 (Session, 1);
   session->id = text_to_hex (secret_peek_bytes (random, NULL), SESSION_BYTES);
-  session->origin = g_strdup (origin);
-  session->expires_us = clock_get_monotonic_us (service->clock) + SESSION_S * (gint64)G_USEC_PER_SEC;
+  session->expires_us = clock_get_monotonic_us (service->clock) + MAX (left_s, 0) * (gint64)G_USEC_PER_SEC;
+  end_old_sessions (service, origin_name);
+  session->origin = take_origin (service, origin_name);
   g_hash_table_insert (service->sessions, session->id, session);
+  g_queue_push_tail (&session->origin->sessions, session);
   g_queue_push_tail (&service->oldest, session);
   g_autofree char *answer = g_strdup_printf ("{\"session\":\"%s\"}", session->id);
   http_exchange_answer_json (exchange, 200, answer);
 }
 
+/* Takes @origin_name. */
 static void
-answer_verdict (Service *service, HttpExchange *exchange, SerialVerdict verdict, const char *origin)
+answer_verdict (Service *service, HttpExchange *exchange, SerialVerdict verdict, char *origin_name,
+                gint64 expires_s)
 {
-  switch (verdict)
+  if (verdict == SERIAL_GOOD)
     {
-    case SERIAL_GOOD:
-      answer_session (service, exchange, origin);
-      return;
-    case SERIAL_BAD:
-      http_exchange_refuse (exchange, 401, "this serial or token is not good");
-      return;
-    case SERIAL_OVER:
-      http_exchange_refuse (exchange, 403, "its time is over");
+      answer_session (service, exchange, origin_name, expires_s);
       return;
     }
+  g_free (origin_name);
+  if (verdict == SERIAL_OVER)
+    http_exchange_refuse (exchange, 403, "its time is over");
+  else
+    http_exchange_refuse (exchange, 401, "this serial or token is not good");
 }
 
 static void
@@ -126,28 +195,32 @@ open_by_token (Service *service, HttpExchange *exchange, const char *token)
   SerialVerdict verdict = found == NULL || found->is_revoked ? SERIAL_BAD
                           : found->expires_s <= now_s        ? SERIAL_OVER
                                                              : SERIAL_GOOD;
-  answer_verdict (service, exchange, verdict, found != NULL ? found->jti : NULL);
+  answer_verdict (service, exchange, verdict, found != NULL ? name_token (found->jti) : NULL,
+                  found != NULL ? found->expires_s : 0);
 }
 
 static void
 open_by_serial (Service *service, HttpExchange *exchange, const char *serial, const char *user)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (RegisterRow) row = register_find_serial (service->reg, serial, &error);
+  g_autoptr (RegisterSerial) known = register_find_serial (service->reg, serial, &error);
   if (error != NULL)
     {
       fail (exchange, error);
       return;
     }
-  gint64 now_s = clock_get_wall_us (service->clock) / G_USEC_PER_SEC;
+  gint64 now_s = clock_get_wall_us (service->clock) / G_USEC_PER_SEC, expires_s = 0;
   SerialVerdict verdict;
-  if (row == NULL)
-    verdict = maker_check (service->maker, serial, user, now_s);
-  else if (row->is_void || (user != NULL && strcmp (user, row->user) != 0))
+  if (known == NULL)
+    verdict = maker_check (service->maker, serial, user, now_s, &expires_s);
+  else if (known->is_void || (user != NULL && strcmp (user, known->user) != 0))
     verdict = SERIAL_BAD;
   else
-    verdict = row->expires_s != 0 && row->expires_s < now_s ? SERIAL_OVER : SERIAL_GOOD;
-  answer_verdict (service, exchange, verdict, row != NULL ? row->request : NULL);
+    {
+      expires_s = known->expires_s;
+      verdict = expires_s != 0 && expires_s < now_s ? SERIAL_OVER : SERIAL_GOOD;
+    }
+  answer_verdict (service, exchange, verdict, name_serial (serial), expires_s);
 }
 
 static void
@@ -157,7 +230,10 @@ open_session (HttpExchange *exchange, gpointer data)
   const char *authorization = http_exchange_get_header (exchange, "Authorization");
   if (authorization != NULL && g_ascii_strncasecmp (authorization, "Bearer ", 7) == 0)
     {
-      open_by_token (service, exchange, authorization + 7);
+      if (strlen (authorization + 7) > MAX_TOKEN)
+        http_exchange_refuse (exchange, 400, "the token is too long");
+      else
+        open_by_token (service, exchange, authorization + 7);
       return;
     }
   gsize length;
@@ -177,10 +253,12 @@ open_session (HttpExchange *exchange, gpointer data)
 static gboolean
 has_session (Service *service, HttpExchange *exchange)
 {
-  end_old_sessions (service);
   const char *id = http_exchange_get_header (exchange, "X-Session");
-  if (id != NULL && g_hash_table_contains (service->sessions, id))
+  Session *session = id != NULL ? g_hash_table_lookup (service->sessions, id) : NULL;
+  if (session != NULL && session->expires_us > clock_get_monotonic_us (service->clock))
     return TRUE;
+  if (session != NULL)
+    end_session (service, session);
   http_exchange_refuse (exchange, 401, "open a session first");
   return FALSE;
 }
@@ -234,6 +312,7 @@ service_new (HttpRoutes *routes, const Maker *maker, Register *reg, const Clock 
   service->reg = reg;
   service->clock = clock;
   service->sessions = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, session_free);
+  service->origins = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, origin_free);
   g_queue_init (&service->oldest);
   g_autofree char *climate = dup_sample ("/samples/climate.csv");
   g_autofree char *quotes = dup_sample ("/samples/quotes.tsv");
@@ -256,6 +335,7 @@ service_free (Service *service)
   if (service == NULL)
     return;
   g_queue_clear (&service->oldest);
+  g_hash_table_unref (service->origins);
   g_hash_table_unref (service->sessions);
   forecasts_free (service->forecasts);
   quotations_free (service->quotations);

@@ -13,5 +13,6 @@ Service *service_new (HttpRoutes *routes, const Maker *maker, Register *reg, con
 void service_free (Service *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Service, service_free)
 
-/* Ends the sessions that came from a serial's request or a token's jti. */
-void service_end_sessions (Service *service, const char *origin);
+/* Ends the sessions that were opened by a serial or by the token of a jti. */
+void service_end_sessions_of_serial (Service *service, const char *serial);
+void service_end_sessions_of_token (Service *service, const char *jti);

@@ -52,37 +52,38 @@ test_signed_serial_is_good_for_its_plugin_and_user (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (Maker) maker = maker_new ("quotes", NULL, &error);
   g_assert_no_error (error);
-  gint64 expires_s = NOW + 100;
+  gint64 expires_s = NOW + 100, told_s;
   g_autofree char *serial = maker_make (maker, "ol_1.1", USER, &expires_s);
   g_assert_cmpint (expires_s, ==, NOW + 100);
-  g_assert_cmpint (maker_check (maker, serial, USER, NOW), ==, SERIAL_GOOD);
-  g_assert_cmpint (maker_check (maker, serial, NULL, NOW), ==, SERIAL_GOOD);
-  g_assert_cmpint (maker_check (maker, serial, "another", NOW), ==, SERIAL_BAD);
-  g_assert_cmpint (maker_check (maker, serial, USER, NOW + 100), ==, SERIAL_GOOD);
-  g_assert_cmpint (maker_check (maker, serial, USER, NOW + 101), ==, SERIAL_OVER);
+  g_assert_cmpint (maker_check (maker, serial, USER, NOW, &told_s), ==, SERIAL_GOOD);
+  g_assert_cmpint (maker_check (maker, serial, NULL, NOW, &told_s), ==, SERIAL_GOOD);
+  g_assert_cmpint (maker_check (maker, serial, "another", NOW, &told_s), ==, SERIAL_BAD);
+  g_assert_cmpint (maker_check (maker, serial, USER, NOW + 100, &told_s), ==, SERIAL_GOOD);
+  g_assert_cmpint (maker_check (maker, serial, USER, NOW + 101, &told_s), ==, SERIAL_OVER);
+  g_assert_cmpint (told_s, ==, NOW + 100);
   for (gsize i = 0; i < strlen (serial); i++)
     {
       g_autofree char *changed = g_strdup (serial);
       changed[i] = changed[i] == 'A' ? 'B' : 'A';
-      g_assert_cmpint (maker_check (maker, changed, USER, NOW), ==, SERIAL_BAD);
+      g_assert_cmpint (maker_check (maker, changed, USER, NOW, &told_s), ==, SERIAL_BAD);
     }
   g_autofree char *longer = g_strconcat (serial, "=", NULL);
-  g_assert_cmpint (maker_check (maker, longer, USER, NOW), ==, SERIAL_BAD);
+  g_assert_cmpint (maker_check (maker, longer, USER, NOW, &told_s), ==, SERIAL_BAD);
   static const char *const bad[] = { "", ".", "a.b", "MXw.", "...." };
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
-    g_assert_cmpint (maker_check (maker, bad[i], NULL, NOW), ==, SERIAL_BAD);
+    g_assert_cmpint (maker_check (maker, bad[i], NULL, NOW, &told_s), ==, SERIAL_BAD);
 }
 
 static void
 test_random_serials_differ_and_prove_nothing (void)
 {
   g_autoptr (Maker) maker = maker_new ("chess", NULL, NULL);
-  gint64 expires_s = 0;
+  gint64 expires_s = 0, told_s;
   g_autofree char *one = maker_make (maker, "ol_1.1", USER, &expires_s);
   g_autofree char *two = maker_make (maker, "ol_1.1", USER, &expires_s);
   g_assert_cmpuint (strlen (one), ==, 27);
   g_assert_cmpstr (one, !=, two);
-  g_assert_cmpint (maker_check (maker, one, USER, NOW), ==, SERIAL_BAD);
+  g_assert_cmpint (maker_check (maker, one, USER, NOW, &told_s), ==, SERIAL_BAD);
 }
 
 static void
