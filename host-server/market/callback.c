@@ -38,16 +38,13 @@ static gboolean
 arrival_work (Turn *turn, gpointer data, GError **error)
 {
   Arrival *arrival = data;
-  gboolean is_taken = inbox_take (turn, &arrival->delivery, &arrival->outcome, &arrival->books, error);
-  crash_point ("callback-decided");
-  return is_taken;
+  return inbox_take (turn, &arrival->delivery, &arrival->outcome, &arrival->books, error);
 }
 
 static void
 arrival_done (Market *market, gpointer data, const GError *error)
 {
   Arrival *arrival = data;
-  crash_point ("callback-committed");
   if (error != NULL)
     {
       log_error ("market", "a delivery could not be recorded id=%s: %s", arrival->delivery.webhook_id,
@@ -59,6 +56,7 @@ arrival_done (Market *market, gpointer data, const GError *error)
     {
       market->n_other_mode += arrival->outcome == INBOX_TAKEN && arrival->books == BOOKS_OTHER_MODE;
       http_exchange_answer_json (arrival->exchange, 200, "{}");
+      crash_point (CALLBACK_ANSWERED);
       if (arrival->event != NULL && provider_is_check_order (arrival->event->order))
         waiters_wake (market, arrival->event->order);
     }
@@ -93,6 +91,7 @@ handle_callback (HttpExchange *exchange, gpointer data)
   if (key > 0)
     log_error ("market", "provider %s still signs with an old secret only", provider->name);
 
+  crash_point (CALLBACK_RECEIVED);
   g_autoptr (GError) error = NULL;
   Arrival *arrival = g_new0 (Arrival, 1);
   arrival->exchange = exchange;
@@ -104,7 +103,7 @@ handle_callback (HttpExchange *exchange, gpointer data)
   arrival->delivery.event = arrival->event;
   arrival->poison = error != NULL ? g_strdup (error->message) : NULL;
   arrival->delivery.poison = arrival->poison;
-  market_write (market, arrival_work, arrival_done, arrival);
+  market_write_step (market, CALLBACK, arrival_work, arrival_done, arrival);
 }
 
 static void

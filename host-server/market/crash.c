@@ -4,8 +4,13 @@
 #include <signal.h>
 
 void
-crash_point (const char *name)
+crash_reach (CrashPoint point)
 {
-  if (g_strcmp0 (g_getenv ("STOA_CRASH_AT"), name) == 0)
+  static const char *const names[N_CRASH_POINTS] = {
+#define X(place, name) [CRASH_##place] = name,
+    CRASH_POINTS (X)
+#undef X
+  };
+  if (point != CRASH_NONE && g_strcmp0 (g_getenv ("STOA_CRASH_AT"), names[point]) == 0)
     raise (SIGKILL);
 }

@@ -46,7 +46,6 @@ static void
 settle_done (Market *market, gpointer data, const GError *error)
 {
   Run *run = data;
-  crash_point ("issue-committed");
   if (error != NULL) /* the lease ends and the job is claimed again */
     log_error ("market", "the result of an issue could not be stored order=%s: %s", run->item->purchase,
                error->message);
@@ -60,8 +59,14 @@ settle (Run *run, IssueResultKind kind, const char *reason)
   run->result.kind = kind;
   run->reason = g_strdup (reason);
   run->result.reason = run->reason;
-  crash_point ("issue-called");
-  market_write (run->market, run->job->kind == JOB_VOID ? void_work : settle_work, settle_done, run);
+  if (run->job->kind == JOB_VOID)
+    {
+      crash_point (VOID_CALLED);
+      market_write_step (run->market, VOID, void_work, settle_done, run);
+      return;
+    }
+  crash_point (ISSUE_CALLED);
+  market_write_step (run->market, ISSUE, settle_work, settle_done, run);
 }
 
 static void
@@ -117,6 +122,7 @@ run_keygen (Run *run)
     .paid_at_s = item->paid_us / G_USEC_PER_SEC,
   };
   market_keys_derive_seed (keys, item->line, item->generation, item->counter, request.seed);
+  crash_point (ISSUE_SENDING);
   modules_keygen_call (run->market->server->modules, &request, got_keygen, run);
   secret_wipe (request.seed, sizeof request.seed);
 }
@@ -230,6 +236,12 @@ send_to_vendor (Run *run, const char *method, HttpReplyFunc func)
         .timeout_ms = (guint)(run->market->desk.settings.vendor_timeout_us / 1000),
         .max_answer_bytes = PLUGIN_SERVER_MAX_ANSWER,
       };
+      if (run->job->kind == JOB_VOID)
+        crash_point (VOID_SENDING);
+      else if (is_post)
+        crash_point (ISSUE_SENDING);
+      else
+        crash_point (ISSUE_ASKING);
       market_begin_call (run->market, run, run_free);
       http_client_send (run->market->http, base, &request, func, run);
     }
@@ -271,7 +283,7 @@ issue_run (Market *market, const Job *job)
   if (run == NULL)
     return;
   if (g_str_equal (run->item->source, SOURCE_POOL))
-    market_write (market, pool_work, settle_done, run);
+    market_write_step (market, ISSUE, pool_work, settle_done, run);
   else if (g_str_equal (run->item->source, SOURCE_KEYGEN))
     run_keygen (run);
   else if (run->item->state == ISSUE_VOIDING)

@@ -2,6 +2,7 @@
 
 #include "common/base/id.h"
 #include "host-server/core/http.h"
+#include "host-server/market/crash.h"
 #include "host-server/market/issue.h"
 #include "host-server/market/room.h"
 
@@ -16,6 +17,9 @@ typedef struct
   TurnWork work;
   TurnDone done;
   gpointer data;
+#ifdef STOA_TEST_HOOKS
+  CrashPoint decided, committed;
+#endif
 } Write;
 
 static gboolean
@@ -23,7 +27,11 @@ write_work (Db *db, gpointer data, GError **error)
 {
   Write *w = data;
   turn_begin (&w->turn, &w->market->desk, db);
-  return w->work (&w->turn, w->data, error);
+  gboolean is_done = w->work (&w->turn, w->data, error);
+#ifdef STOA_TEST_HOOKS
+  crash_reach (w->decided);
+#endif
+  return is_done;
 }
 
 /* What the turn decided leaves the house, now that it is true. */
@@ -50,6 +58,9 @@ static void
 write_done (gpointer data, const GError *error)
 {
   Write *w = data;
+#ifdef STOA_TEST_HOOKS
+  crash_reach (w->committed);
+#endif
   if (error == NULL)
     turn_write_log (&w->turn);
   if (w->done != NULL)
@@ -72,6 +83,22 @@ market_write (Market *market, TurnWork work, TurnDone done, gpointer data)
   w->data = data;
   store_write (market->server->store, STORE_MARKET, write_work, write_done, w);
 }
+
+#ifdef STOA_TEST_HOOKS
+void
+market_write_at (Market *market, TurnWork work, TurnDone done, gpointer data, CrashPoint decided,
+                 CrashPoint committed)
+{
+  Write *w = g_new0 (Write, 1);
+  w->market = market;
+  w->work = work;
+  w->done = done;
+  w->data = data;
+  w->decided = decided;
+  w->committed = committed;
+  store_write (market->server->store, STORE_MARKET, write_work, write_done, w);
+}
+#endif
 
 Db *
 market_peek_reader (Market *market)
@@ -277,7 +304,9 @@ start_in_store (Db *db, gpointer data, GError **error)
 {
   Write *w = data;
   turn_begin (&w->turn, &w->market->desk, db);
-  return start_work (&w->turn, w->market, error);
+  gboolean is_done = start_work (&w->turn, w->market, error);
+  crash_point (START_DECIDED);
+  return is_done;
 }
 
 static void
@@ -285,6 +314,7 @@ started (gpointer data, const GError *error)
 {
   Write *w = data;
   Start *start = w->data;
+  crash_point (START_COMMITTED);
   start->is_done = TRUE;
   start->error = error != NULL ? g_error_copy (error) : NULL;
 }

@@ -56,6 +56,7 @@ reply_current (Market *market, gpointer data, gboolean is_timed_out)
     reply_with (ask->request, purchase);
   else
     service_request_fail (ask->request, "market", error);
+  crash_point (ORDER_ANSWERED);
   ask_free (ask);
 }
 
@@ -105,7 +106,6 @@ static void
 buy_done (Market *market, gpointer data, const GError *error)
 {
   Ask *ask = data;
-  crash_point ("order-created-committed");
   if (error != NULL)
     service_request_fail (ask->request, "market", error);
   else if (ask->purchase == NULL)
@@ -133,7 +133,6 @@ static void
 decline_done (Market *market, gpointer data, const GError *error)
 {
   Ask *ask = data;
-  crash_point ("decline-committed");
   g_autofree char *xml = ask->purchase != NULL ? write_view (ask->purchase) : NULL;
   if (error != NULL)
     service_request_fail (ask->request, "market", error);
@@ -188,11 +187,11 @@ handle_set (ServiceRequest *request, gpointer data)
     return;
   if (ask->wanted.kind == ORDER_REQUEST_DECLINE)
     {
-      market_write (market, decline_work, decline_done, ask);
+      market_write_step (market, DECLINE, decline_work, decline_done, ask);
       return;
     }
   ask->is_source_up = find_is_source_up (market, ask->wanted.plugin);
-  market_write (market, buy_work, buy_done, ask);
+  market_write_step (market, ORDER, buy_work, buy_done, ask);
 }
 
 static void

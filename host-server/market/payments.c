@@ -197,7 +197,6 @@ static void
 checkout_stored (Market *market, gpointer data, const GError *error)
 {
   Call *call = data;
-  crash_point ("checkout-committed");
   if (error == NULL && call->is_decided)
     {
       /* Who waits is answered with the charge; if nobody does, it is late and comes as a push. */
@@ -218,9 +217,9 @@ static void
 got_checkout (const ProviderReply *reply, gpointer data)
 {
   Call *call = data;
-  crash_point ("checkout-called");
+  crash_point (CHECKOUT_CALLED);
   take_reply (call, reply);
-  market_write (call->market, checkout_work, checkout_stored, call);
+  market_write_step (call->market, CHECKOUT, checkout_work, checkout_stored, call);
 }
 
 /* The order @job is about, as committed, and its provider; NULL if there is nothing to do, and then the job
@@ -274,6 +273,7 @@ payments_run_checkout (Market *market, const Job *job)
   Call *call = call_new (market, job, job->subject);
   call->provider = provider;
   market_begin_call (market, call, call_free);
+  crash_point (CHECKOUT_SENDING);
   provider->type->create_checkout (provider, &request, got_checkout, call);
 }
 
@@ -329,9 +329,9 @@ static void
 got_cancel (const ProviderReply *reply, gpointer data)
 {
   Call *call = data;
-  crash_point ("cancel-called");
+  crash_point (CANCEL_CALLED);
   take_reply (call, reply);
-  market_write (call->market, cancel_work, stored, call);
+  market_write_step (call->market, CANCEL, cancel_work, stored, call);
 }
 
 void
@@ -349,6 +349,7 @@ payments_run_cancel (Market *market, const Job *job)
       return;
     }
   market_begin_call (market, call, call_free);
+  crash_point (CANCEL_SENDING);
   provider->type->cancel_checkout (provider, purchase->checkout, got_cancel, call);
 }
 
@@ -382,8 +383,9 @@ static void
 got_report (const ProviderReply *reply, gpointer data)
 {
   Call *call = data;
+  crash_point (POLL_CALLED);
   take_reply (call, reply);
-  market_write (call->market, poll_work, stored, call);
+  market_write_step (call->market, POLL, poll_work, stored, call);
 }
 
 void
@@ -395,6 +397,7 @@ payments_poll (Market *market, const char *purchase, const char *provider_name, 
   Call *call = call_new (market, NULL, purchase);
   call->provider = provider;
   market_begin_call (market, call, call_free);
+  crash_point (POLL_SENDING);
   provider->type->get_checkout (provider, checkout, got_report, call);
 }
 
@@ -559,19 +562,12 @@ refund_work (Turn *turn, gpointer data, GError **error)
 }
 
 static void
-refund_stored (Market *market, gpointer data, const GError *error)
-{
-  crash_point ("refund-committed");
-  stored (market, data, error);
-}
-
-static void
 got_refund (const ProviderReply *reply, gpointer data)
 {
   Call *call = data;
-  crash_point ("refund-called");
+  crash_point (REFUND_CALLED);
   take_reply (call, reply);
-  market_write (call->market, refund_work, refund_stored, call);
+  market_write_step (call->market, REFUND, refund_work, stored, call);
 }
 
 static gboolean
@@ -613,6 +609,7 @@ payments_run_refund (Market *market, const Job *job)
       return;
     }
   market_begin_call (market, call, call_free);
+  crash_point (REFUND_SENDING);
   if (row->provider_refund != NULL)
     {
       provider->type->get_refund (provider, row->provider_refund, got_refund, call);

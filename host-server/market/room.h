@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host-server/core/server.h"
+#include "host-server/market/crash.h"
 #include "host-server/market/desk.h"
 #include "host-server/market/jobs.h"
 #include "host-server/market/market.h"
@@ -37,6 +38,16 @@ struct Market
 typedef gboolean (*TurnWork) (Turn *turn, gpointer data, GError **error);
 typedef void (*TurnDone) (Market *market, gpointer data, const GError *error);
 void market_write (Market *market, TurnWork work, TurnDone done, gpointer data);
+/* The same for a step of a purchase that a crash may interrupt: crash.h has STEP_DECIDED and STEP_COMMITTED.
+ */
+#ifdef STOA_TEST_HOOKS
+void market_write_at (Market *market, TurnWork work, TurnDone done, gpointer data, CrashPoint decided,
+                      CrashPoint committed);
+#define market_write_step(market, STEP, work, done, data)                                                    \
+  market_write_at (market, work, done, data, CRASH_##STEP##_DECIDED, CRASH_##STEP##_COMMITTED)
+#else
+#define market_write_step(market, STEP, work, done, data) market_write (market, work, done, data)
+#endif
 
 /* What waits for an HTTP answer: market_stop() cancels those calls and frees it. @call is the key. */
 void market_begin_call (Market *market, gpointer call, GDestroyNotify free_call);

@@ -1,4 +1,5 @@
 #include "host-server/core/service.h"
+#include "host-server/market/crash.h"
 #include "host-server/market/entitlements.h"
 #include "host-server/market/issue.h"
 #include "host-server/market/rejected.h"
@@ -147,6 +148,7 @@ static void
 pushed (PushOutcome outcome, gpointer data)
 {
   Push *push = data;
+  crash_point (PUSH_ACKNOWLEDGED);
   if (outcome != PUSH_ACCEPTED)
     drop (push->subscribers, push->full_jid);
   subscribers_unref (push->subscribers);
@@ -162,6 +164,7 @@ push_to (Market *market, const Listener *listener, const char *payload)
   push->subscribers->n_refs++;
   push->full_jid = g_strdup (listener->full_jid);
   services_push (market->server->services, push->full_jid, payload, pushed, push);
+  crash_point (PUSH_SENT);
 }
 
 /* Pushing may drop a listener from the list it stands in. */
@@ -360,7 +363,7 @@ handle_serials (ServiceRequest *request, gpointer data)
       Expiry *expiry = g_new (Expiry, 1);
       expiry->request = service_request_ref (request);
       expiry->account = g_strdup (account);
-      market_write (market, expire_work, expire_done, expiry);
+      market_write_step (market, DUE, expire_work, expire_done, expiry);
       return;
     }
   if (holds_current (request, user))
@@ -483,7 +486,7 @@ handle_rejected (ServiceRequest *request, gpointer data)
   rejection->plugin = g_strdup (rejected.plugin);
   rejection->epoch = rejected.epoch;
   rejection->until_us = clock_get_monotonic_us (market->desk.clock) + REPLACE_WAIT_MS * 1000;
-  market_write (market, reject_work, reject_done, rejection);
+  market_write_step (market, REJECT, reject_work, reject_done, rejection);
 }
 
 void

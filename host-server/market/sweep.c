@@ -149,7 +149,7 @@ look (Market *market, gboolean is_sweep, gboolean is_first)
   due->is_first = is_first;
   due->polls = g_array_new (FALSE, FALSE, sizeof (Poll));
   g_array_set_clear_func (due->polls, poll_clear);
-  market_write (market, due_work, due_done, due);
+  market_write_step (market, DUE, due_work, due_done, due);
 }
 
 void
