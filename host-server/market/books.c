@@ -92,7 +92,7 @@ add_payment (Books *books, GArray *early, const char *id, gint64 amount)
 typedef struct
 {
   char *payment;
-  gint64 amount;
+  gint64 amount; /* 0: not said, so all of its payment */
   gint64 refunded_before;
   gboolean is_ended, is_lost;
 } Dispute;
@@ -118,7 +118,8 @@ note_dispute (Books *books, GHashTable *disputes, const char *kind, const char *
   else if (dispute->is_ended)
     return;
   const BookPayment *payment = find_payment (books, payment_id);
-  dispute->amount = amount;
+  if (amount > 0)
+    dispute->amount = amount;
   dispute->refunded_before = payment != NULL ? payment->refunded_minor : 0;
   dispute->is_ended = !g_str_equal (kind, "dispute");
   dispute->is_lost = g_str_equal (kind, "dispute-lost");
@@ -136,7 +137,7 @@ sum_disputes (Books *books, GHashTable *disputes)
       BookPayment *payment = find_payment (books, dispute->payment);
       gint64 most
           = payment != NULL ? payment->amount_minor - dispute->refunded_before - payment->lost_minor : 0;
-      gint64 amount = CLAMP (dispute->amount, 0, MAX (most, 0));
+      gint64 amount = dispute->amount > 0 ? MIN (dispute->amount, MAX (most, 0)) : MAX (most, 0);
       books->sums.n_open_disputes += !dispute->is_ended;
       books->sums.n_ended_disputes += dispute->is_ended;
       if (!dispute->is_ended)
