@@ -14,7 +14,7 @@ import pytest
 
 from lib.certificate import Certificate
 from lib.process import ROOT, Process, program
-from lib.vendor import SECRET, PluginServer
+from lib.vendor import SECRET, PluginServer, SameAnswer
 
 ROWS = ["issue", "serial", "expires", "same-request", "at-once", "other-request", "look-up", "look-up-unknown", "void",
         "void-again", "void-stays", "void-unseen", "unsigned", "bad-signature", "stale-signature", "other-body", "other-path",
@@ -235,26 +235,9 @@ def test_table_for_people_says_the_same(start):
 
 
 def test_what_the_vendor_says_cannot_reach_the_terminal():
-    class Rude(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = b'{"error":"\\u001b[2J\\u202e' + "é".encode() * 200 + b'"}'
-            self.send_response(422)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_PUT = do_DELETE = do_POST
-
-        def log_message(self, *_arguments):
-            pass
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Rude)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
+    server = SameAnswer(422, b'{"error":"\\u001b[2J\\u202e' + "é".encode() * 200 + b'"}')
     try:
-        done = run(f"http://127.0.0.1:{server.server_port}", env={**os.environ, "LC_ALL": "C.UTF-8"})
-        assert done.returncode == 1 and "\x1b" not in done.stdout and "\u202e" not in done.stdout and "?[2J?é" in done.stdout
+        done = run(server.base, env={**os.environ, "LC_ALL": "C.UTF-8"})
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.close()
+    assert done.returncode == 1 and "\x1b" not in done.stdout and "\u202e" not in done.stdout and "?[2J?é" in done.stdout
