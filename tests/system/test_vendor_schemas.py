@@ -128,7 +128,7 @@ def test_sessions_of_the_sample_server_are_documented(recorded):
     ("issue", {"request": "l_06.0", "plugin": "chess", "user": "a" * 26}, True),
     ("issue", {"request": "l_06.0", "plugin": "chess", "user": "a" * 26, "term": "P1Y"}, True),
     ("issue", {"request": "l_06.0", "plugin": "chess", "user": "a" * 26, "term": "P"}, False),
-    ("issue", {"request": "l_06.0", "plugin": "chess", "user": "a" * 26, "term": "PT"}, False),
+    ("issue", {"request": "l_06.0", "plugin": "chess", "user": "a" * 26, "term": "P1Y2M"}, False),
     ("issue", {"request": "l_06.0", "plugin": "chess", "user": "alice@example.org"}, False),
     ("issue", {"request": "a/b", "plugin": "chess", "user": "a" * 26}, False),
     ("issue", {"request": "l_06.0", "plugin": "Chess", "user": "a" * 26}, False),
