@@ -11,7 +11,7 @@ import threading
 import time
 
 from lib.billing import sign
-from lib.process import Process, program
+from lib.process import ROOT, Process, program
 
 SECRET = "whsec_" + base64.b64encode(b"vendor-secret-vendor-secret-0123").decode()
 
@@ -21,11 +21,14 @@ class PluginServer:
         self.folder, self.plugin, self.arguments, self.secret = folder, plugin, arguments, secret
         self.process, self.address = None, None
 
+    def command(self):
+        """The program and how it learns the secret."""
+        return [program("plugin-server"), *([] if "--secret-file" in self.arguments else ["--secret", self.secret])]
+
     def start(self):
-        secret = [] if "--secret-file" in self.arguments else ["--secret", self.secret]
         self.process = Process(
-            [program("plugin-server"), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
-             "--plugin", self.plugin, *secret, *self.arguments],
+            [*self.command(), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
+             "--plugin", self.plugin, *self.arguments],
             self.folder / f"vendor-{self.plugin}-output")
         self.address = self.process.first_json()["http"]
         self.base = f"http://{self.address}"
@@ -85,6 +88,25 @@ class PluginServer:
         body = {"serial": serial, "user": user} if user else {"serial": serial}
         status, text = self.request("POST", "/v1/session", json.dumps(body), headers)
         return status, json.loads(text).get("session")
+
+
+class PythonServer(PluginServer):
+    """The sample in Python. It ends by a signal alone."""
+
+    def command(self):
+        path = self.folder / f"vendor-{self.plugin}-secrets"
+        path.write_text(self.secret + "\n")
+        return ["/usr/bin/python3", ROOT / "docs/samples/plugin_server.py", "--secret-file", path]
+
+    def stop(self):
+        if self.process is not None:
+            self.kill()
+
+    def requests(self):
+        path = self.folder / f"vendor-{self.plugin}" / "register.db"
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            return {request: (serial, bool(is_void))
+                    for request, serial, is_void in db.execute("SELECT id, serial, is_void FROM request")}
 
 
 class SameAnswer:

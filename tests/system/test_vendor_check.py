@@ -13,8 +13,8 @@ import threading
 import pytest
 
 from lib.certificate import Certificate
-from lib.process import ROOT, Process, program
-from lib.vendor import SECRET, PluginServer, SameAnswer
+from lib.process import program
+from lib.vendor import SECRET, PluginServer, PythonServer, SameAnswer
 
 ROWS = ["issue", "serial", "expires", "same-request", "at-once", "other-request", "look-up", "look-up-unknown", "void",
         "void-again", "void-stays", "void-unseen", "unsigned", "bad-signature", "stale-signature", "other-body", "other-path",
@@ -78,19 +78,15 @@ def test_check_may_be_repeated(start):
 
 
 def test_python_sample_passes_every_row(tmp_path):
-    secret = tmp_path / "secret"
-    secret.write_text(f"{OTHER_SECRET}\n{SECRET}\n")
-    sample = Process(["/usr/bin/python3", ROOT / "docs/samples/plugin_server.py", "--listen", "127.0.0.1:0", "--data",
-                      tmp_path / "sample", "--secret-file", secret, "--plugin", "chess"], tmp_path / "output")
+    sample = PythonServer(tmp_path, "chess", secret=f"{OTHER_SECRET}\n{SECRET}").start()
     try:
-        base = f"http://{sample.first_json()['http']}"
         for arguments in ([], ["--term", "P1M"], ["--term", "P2W"]):
-            code, rows = check(base, *arguments)
+            code, rows = check(sample.base, *arguments)
             assert (code, list(rows), failed(rows), skipped(rows)) == (0, ROWS, set(), set()), rows
-        assert check(base, secret=OTHER_SECRET)[0] == 0
-        assert check(base, secret=SECRET[:-8] + "AAAAAAA=")[0] == 1
+        assert check(sample.base, secret=OTHER_SECRET)[0] == 0
+        assert check(sample.base, secret=SECRET[:-8] + "AAAAAAA=")[0] == 1
     finally:
-        sample.kill()
+        sample.stop()
 
 
 @pytest.mark.parametrize("fault, wrong", [

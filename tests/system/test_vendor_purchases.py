@@ -8,7 +8,7 @@ import pytest
 
 from lib.market import SERIALS, Shop, read_serials
 from lib.process import wait_until
-from lib.vendor import PluginServer
+from lib.vendor import PluginServer, PythonServer
 from lib.xmpp import error_condition
 
 _numbers = itertools.count(1)
@@ -40,10 +40,10 @@ def vendor(shop, tmp_path):
     """Makes a plugin of its own and the server it is sold by; names that no other test uses."""
     servers = []
 
-    def open_vendor(*arguments, at=None, fallback=None, term=None):
+    def open_vendor(*arguments, at=None, fallback=None, term=None, kind=PluginServer):
         where = at or shop
         name = f"chess-{next(_numbers)}"
-        server = PluginServer(tmp_path, name, *arguments, secret=where.vendor_secret).start()
+        server = kind(tmp_path, name, *arguments, secret=where.vendor_secret).start()
         servers.append(server)
         where.plugin(name, source="plugin-server", base=server.base, fallback=fallback, term=term)
         if fallback == "pool":
@@ -294,3 +294,19 @@ def test_rotation_of_the_shared_secret_loses_no_sale(shop, vendor, customer, tmp
     server = vendor("--secret-file", path)
     _order, (state, _serial, _epoch) = customer().purchase(server.plugin)
     assert state == "active"
+
+
+@pytest.mark.parametrize("term", [None, "P1M"])
+def test_python_sample_sells_and_hears_of_the_refund(shop, vendor, customer, term):
+    server = vendor(kind=PythonServer, term=term)
+    alice = customer()
+    order, (state, serial, _epoch) = alice.purchase(server.plugin)
+    assert state == "active" and list(server.requests().values()) == [(serial, False)]
+    server.kill()
+    server.arguments = ("--listen", server.address)
+    server.start()
+    [request] = server.requests()
+    assert server.ask("GET", f"/v1/serials/{request}")[1]["serial"] == serial
+    payment = shop.checkout(order)["payments"][0]["payment"]
+    shop.callback(shop.event(order, "payment.refunded", payment=payment, refund=f"re_{order}"))
+    wait_until(lambda: list(server.requests().values()) == [(serial, True)], what="the vendor to be told")
