@@ -2,6 +2,7 @@
 
 #include "common/base/id.h"
 #include "host-server/market/purchases.h"
+#include "host-server/market/receipts.h"
 #include "host-server/market/refunds.h"
 
 #include <openssl/sha.h>
@@ -247,7 +248,8 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *event, cons
             evidence->source);
   return learn_checkout (turn, purchase, event, error)
          && (event->kind != MONEY_REFUND || refund_confirm (turn, provider->name, event->refund, error))
-         && purchase_judge (turn, purchase, error) && purchase_save (turn, purchase, error);
+         && purchase_judge (turn, purchase, error) && purchase_save (turn, purchase, error)
+         && receipts_note_money (turn, purchase->line, ledger_kinds[event->kind], error);
 }
 
 const char *

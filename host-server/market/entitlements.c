@@ -1,6 +1,7 @@
 #include "host-server/market/entitlements.h"
 
 #include "host-server/market/keys.h"
+#include "host-server/market/receipts.h"
 
 void
 entitlement_free (Entitlement *entitlement)
@@ -91,6 +92,8 @@ entitlement_grant (Turn *turn, const EntitlementGrant *grant, GError **error)
   const void *bytes = g_bytes_get_data (sealed, &length);
   if (grant->expires_us > 0)
     turn_wake (turn, grant->expires_us);
+  if (!receipts_note_grant (turn, grant, error))
+    return FALSE;
   return db_run (
       turn->db, error,
       "INSERT INTO entitlement (account, plugin, state, line, generation, sealed, expires_us, epoch, ver)"
