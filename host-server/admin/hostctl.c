@@ -1,9 +1,10 @@
 /* hostctl: administration from the command line (protocol.md section 11).
  *
- * It knows no command by itself. The server greets with the table of its commands; the words of the command
+ * It knows one command by itself, which is also for people without a server: `receipt verify`. The server greets with the table of its commands; the words of the command
  * line are read by that table, files are read here, and a secret comes from the first line of standard input.
  */
 #include "host-server/admin/hostctl-print.h"
+#include "host-server/admin/hostctl-receipt.h"
 
 #include "common/base/secret.h"
 
@@ -31,6 +32,7 @@
 static const char usage[]
     = "usage: hostctl --config FILE [--json] COMMAND [ARGUMENT...]\n"
       "       hostctl --config FILE help [COMMAND]\n"
+      "       hostctl [--config FILE] [--json] " HOSTCTL_RECEIPT_SYNOPSIS "\n"
       "exit codes: 0 done, 1 refused or not found, 2 usage, 3 no connection to the server\n";
 
 typedef struct
@@ -189,7 +191,10 @@ help (const json_t *commands, const CommandLine *line)
   g_ptr_array_sort (shown, compare_names);
   for (guint at = 0; at < shown->len; at++)
     print_help (shown->pdata[at], width);
-  return shown->len > 0 ? EXIT_SUCCESS : fail (EXIT_REFUSED, "no command '%s'", wanted->str);
+  gboolean is_local = g_str_has_prefix (HOSTCTL_RECEIPT_SYNOPSIS, wanted->str);
+  if (is_local)
+    puts ("  " HOSTCTL_RECEIPT_SYNOPSIS "  whether a receipt is good; with --jwks it needs no server");
+  return is_local || shown->len > 0 ? EXIT_SUCCESS : fail (EXIT_REFUSED, "no command '%s'", wanted->str);
 }
 
 /* --- the command */
@@ -468,30 +473,89 @@ run (int fd, FILE *stream, const json_t *commands, const CommandLine *line)
     code = fail (EXIT_NO_CONNECTION, "the server went away");
   json_decref (request);
   return code == EXIT_SUCCESS
-             ? print_answer (stream, json_is_true (json_object_get (command, "list")), line->is_json)
+             ? print_answer (stream, json_is_true (json_object_get (command, "list")),
+                             line->is_json || json_is_true (json_object_get (command, "document")))
              : code;
+}
+
+/* A connection whose greeting has been read into *@greeting; NULL after saying why not. */
+static FILE *
+greet (const CommandLine *line, json_t **greeting, int *code)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = find_data_folder (line->config, &error);
+  *greeting = NULL;
+  *code = EXIT_NO_CONNECTION;
+  if (folder == NULL)
+    {
+      *code = fail (EXIT_USAGE, "%s", error->message);
+      return NULL;
+    }
+  int fd = connect_to (folder);
+  if (fd < 0)
+    {
+      fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
+      return NULL;
+    }
+  FILE *stream = fdopen (fd, "r");
+  *greeting = read_line (stream);
+  if (json_is_array (json_object_get (*greeting, "commands")))
+    return stream;
+  fail (EXIT_NO_CONNECTION, "the server on '%s' does not talk to this user", folder);
+  json_decref (*greeting);
+  fclose (stream);
+  return NULL;
+}
+
+/* HostctlKeys: what the server answers to `key show`. */
+static json_t *
+ask_keys (gpointer data, int *code)
+{
+  const CommandLine *line = data;
+  json_t *greeting, *answer = NULL, *row = NULL;
+  if (line->config == NULL)
+    {
+      *code = fail (EXIT_USAGE, "--jwks FILE is needed (or --config FILE of a running server)");
+      return NULL;
+    }
+  FILE *stream = greet (line, &greeting, code);
+  if (stream == NULL)
+    return NULL;
+  json_t *request = json_pack ("{s:s, s:{}}", "command", "key show", "arguments");
+  if (write_line (fileno (stream), request) && (answer = read_line (stream)) != NULL)
+    row = json_incref (json_object_get (answer, "row"));
+  if (row == NULL)
+    *code = fail (EXIT_NO_CONNECTION, "the server does not say what its keys are");
+  json_decref (request);
+  json_decref (answer);
+  json_decref (greeting);
+  fclose (stream);
+  return row;
+}
+
+static gboolean
+is_receipt_verify (const CommandLine *line)
+{
+  return line->words->len >= 2 && strcmp (line->words->pdata[0], "receipt") == 0
+         && strcmp (line->words->pdata[1], "verify") == 0;
 }
 
 static int
 talk (const CommandLine *line)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *folder = find_data_folder (line->config, &error);
-  if (folder == NULL)
-    return fail (EXIT_USAGE, "%s", error->message);
-  int fd = connect_to (folder);
-  if (fd < 0)
-    return fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
-  FILE *stream = fdopen (fd, "r");
-  json_t *greeting = read_line (stream);
-  const json_t *commands = json_object_get (greeting, "commands");
+  json_t *greeting;
   int code;
-  if (!json_is_array (commands))
-    code = fail (EXIT_NO_CONNECTION, "the server on '%s' does not talk to this user", folder);
-  else if (strcmp (line->words->pdata[0], "help") == 0)
+  if (is_receipt_verify (line))
+    return hostctl_receipt_verify ((const char *const *)line->words->pdata + 2, line->words->len - 2,
+                                   line->is_json, ask_keys, (gpointer)line);
+  FILE *stream = greet (line, &greeting, &code);
+  if (stream == NULL)
+    return code;
+  const json_t *commands = json_object_get (greeting, "commands");
+  if (strcmp (line->words->pdata[0], "help") == 0)
     code = help (commands, line);
   else
-    code = run (fd, stream, commands, line);
+    code = run (fileno (stream), stream, commands, line);
   json_decref (greeting);
   fclose (stream);
   return code;
@@ -539,7 +603,7 @@ main (int argc, char **argv)
   g_autoptr (GPtrArray) words = g_ptr_array_new ();
   CommandLine line = { .words = words };
   read_command_line (argc, argv, &line);
-  if (line.config == NULL || words->len == 0 || ((char *)words->pdata[0])[0] == '-')
+  if ((line.config == NULL && !is_receipt_verify (&line)) || words->len == 0 || ((char *)words->pdata[0])[0] == '-')
     {
       fputs (usage, stderr);
       return EXIT_USAGE;
