@@ -14,6 +14,7 @@ import urllib.request
 import jsonschema
 import pytest
 
+from lib.client import HostClient
 from lib.jose import b64, unb64, verify
 from lib.market import MARKET, SERIALS, Shop, read_serials
 from lib.process import program, wait_until
@@ -499,3 +500,73 @@ def test_the_buyer_gets_it_over_xmpp_with_the_keys(shop, customer):
     claims = verify(jws, json.loads(keys.text), TYPE)
     assert documents(shop, order) == [{"receipt": jws, "disclosures": salts}]
     assert salted({"disclosures": salts}, "serial", serial) == claims["hashes"]["serial"]
+
+
+# --- in the client
+
+
+@pytest.fixture
+def device(shop, tmp_path):
+    def make(user):
+        return HostClient(tmp_path / "device", shop.host, user)
+    return make
+
+
+def test_the_client_fetches_verifies_and_shows_it(shop, customer, device, tmp_path):
+    alice = customer()
+    order, (_state, serial, _epoch) = alice.purchase("dice")
+    delivered(shop, order)
+    [shown] = device(alice.name).must("receipt", order)
+    assert shown["valid"] is True and (shown["serial"], shown["buyer"]) == ("matches", "matches")
+    assert shown["claims"]["order"] == order
+    # What it prints is a file that the buyer can verify elsewhere.
+    code, answer, _message = check(shop, tmp_path, json.dumps(shown), "--serial", serial, "--buyer",
+                                   f"{alice.name}@{shop.host.domain}")
+    assert code == 0 and answer["checked"] == ["signature", "serial", "buyer"]
+    process = device(alice.name).spawn("receipt", order)
+    text, _errors = process.communicate(timeout=40)
+    assert process.returncode == 0
+    for fact in (f"order       {order}", "5.00 EUR, paid through stub: paid", "the one on this device", "buyer       you"):
+        assert fact in text
+
+
+def test_the_client_says_when_there_is_no_receipt(shop, customer, device):
+    alice, bob = customer(), customer()
+    order = alice.buy("dice").get("id")
+    code, [told], errors = device(alice.name).run("receipt", order)
+    assert code == 1 and "no-receipt" in told["text"] and "no receipt" in errors
+    code, [told], _errors = device(bob.name).run("receipt", order)
+    assert code == 1 and "item-not-found" in told["text"]
+
+
+def test_the_client_takes_no_altered_receipt(shop, customer, device):
+    """The server itself hands it out here: somebody was at its store."""
+    alice = customer()
+    order, _serial = alice.purchase("dice")
+    other, _serial = alice.purchase("quotes")
+    [good], [wrong] = documents(shop, order), documents(shop, other)
+    head, body, signature = good["receipt"].split(".")
+    cheaper = f"{head}.{b64(unb64(body).replace(b'500', b'499'))}.{signature}"
+    for jws, reason in [(cheaper, "its signature does not fit"), (wrong["receipt"], "it is about another order")]:
+        with sqlite3.connect(shop.host.data / "market.db", timeout=10) as db:
+            db.execute("UPDATE receipt SET jws = ? WHERE line = (SELECT id FROM purchase_line WHERE purchase = ?)", (jws, order))
+        code, [told], _errors = device(alice.name).run("receipt", order)
+        assert code == 1 and (told["valid"], told["reason"]) == (False, reason)
+
+
+def test_the_client_shows_a_receipt_while_one_types(shop, customer, device):
+    alice = customer()
+    order, _serial = alice.purchase("dice")
+    screen = device(alice.name).terminal()
+    try:
+        screen.wait("online as")
+        screen.enter(f"/receipt {order}")
+        screen.wait("signed with the host's key")
+        screen.enter("/receipt")
+        screen.wait("of which order?")
+        screen.enter("/receipt o_nothing")
+        screen.wait("no receipt: item-not-found")
+        screen.enter("/quit")
+        assert screen.end() == 0
+    finally:
+        screen.kill()
