@@ -6,6 +6,7 @@
  */
 #include "host-server/admin/hostctl-local.h"
 #include "host-server/admin/hostctl-print.h"
+#include "host-server/admin/hostctl-receipt.h"
 #include "host-server/admin/vendor-check.h"
 
 #include "common/base/secret.h"
@@ -35,6 +36,7 @@ static const char usage[]
     = "usage: hostctl --config FILE [--json] COMMAND [ARGUMENT...]\n"
       "       hostctl --config FILE help [COMMAND]\n"
       "       hostctl vendor check URL --plugin ID [OPTION...]      without a server; for vendors\n"
+      "       hostctl receipt verify FILE [OPTION...]               without a server; for who has a receipt\n"
       "exit codes: 0 done, 1 refused or not found, 2 usage, 3 no connection to the server\n";
 
 typedef struct
@@ -139,6 +141,8 @@ static const HostctlLocal local_commands[] = {
   { "vendor check",
     "URL --plugin ID [--term TERM] [--secret-file FILE | --secret-fd N] [--timeout S] [--ca-file FILE]",
     "try a plugin server as the host would; needs no server", vendor_check },
+  { "receipt verify", HOSTCTL_RECEIPT_ARGUMENTS,
+    "check a receipt with the host's public keys; needs no server if they are given", hostctl_receipt_verify },
 };
 
 /* --- help */
@@ -490,8 +494,64 @@ run (int fd, FILE *stream, const json_t *commands, const CommandLine *line)
     code = fail (EXIT_NO_CONNECTION, "the server went away");
   json_decref (request);
   return code == EXIT_SUCCESS
-             ? print_answer (stream, json_is_true (json_object_get (command, "list")), line->is_json)
+             ? print_answer (stream, json_is_true (json_object_get (command, "list")),
+                             line->is_json || json_is_true (json_object_get (command, "document")))
              : code;
+}
+
+/* A connection whose greeting has been read into *@greeting; NULL after saying why not. */
+static FILE *
+greet (const CommandLine *line, json_t **greeting, int *code)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = find_data_folder (line->config, &error);
+  *greeting = NULL;
+  *code = EXIT_NO_CONNECTION;
+  if (folder == NULL)
+    {
+      *code = fail (EXIT_USAGE, "%s", error->message);
+      return NULL;
+    }
+  int fd = connect_to (folder);
+  if (fd < 0)
+    {
+      fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
+      return NULL;
+    }
+  FILE *stream = fdopen (fd, "r");
+  *greeting = read_line (stream);
+  if (json_is_array (json_object_get (*greeting, "commands")))
+    return stream;
+  fail (EXIT_NO_CONNECTION, "the server on '%s' does not talk to this user", folder);
+  json_decref (*greeting);
+  fclose (stream);
+  return NULL;
+}
+
+/* What the server answers to `key show`. */
+static json_t *
+ask_keys (gpointer data, int *code)
+{
+  const CommandLine *line = data;
+  json_t *greeting, *answer = NULL, *row = NULL;
+  if (line->config == NULL)
+    {
+      *code = fail (EXIT_USAGE, "--jwks FILE is needed (or --config FILE of a running server)");
+      return NULL;
+    }
+  FILE *stream = greet (line, &greeting, code);
+  if (stream == NULL)
+    return NULL;
+  json_t *request = json_pack ("{s:s, s:{}}", "command", "key show", "arguments");
+  if (write_line (fileno (stream), request) && (answer = read_line (stream)) != NULL)
+    row = json_incref (json_object_get (answer, "row"));
+  if (row == NULL)
+    *code = fail (EXIT_NO_CONNECTION, "the server does not say what its keys are");
+  json_decref (request);
+  json_decref (answer);
+  json_decref (greeting);
+  fclose (stream);
+  return row;
 }
 
 static const HostctlLocal *
@@ -518,29 +578,22 @@ run_local (const HostctlLocal *command, const CommandLine *line)
   for (guint i = n_names; i < line->words->len; i++)
     g_ptr_array_add (words, line->words->pdata[i]);
   g_ptr_array_add (words, NULL);
-  return command->run (&(HostctlLocalCall){ (char **)words->pdata, line->is_json, read_secret });
+  return command->run (&(HostctlLocalCall){ (char **)words->pdata, line->is_json, read_secret, ask_keys, (gpointer)line });
 }
 
 static int
 talk (const CommandLine *line)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *folder = find_data_folder (line->config, &error);
-  if (folder == NULL)
-    return fail (EXIT_USAGE, "%s", error->message);
-  int fd = connect_to (folder);
-  if (fd < 0)
-    return fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
-  FILE *stream = fdopen (fd, "r");
-  json_t *greeting = read_line (stream);
-  json_t *commands = json_object_get (greeting, "commands");
+  json_t *greeting;
   int code;
-  if (!json_is_array (commands))
-    code = fail (EXIT_NO_CONNECTION, "the server on '%s' does not talk to this user", folder);
-  else if (strcmp (line->words->pdata[0], "help") == 0)
+  FILE *stream = greet (line, &greeting, &code);
+  if (stream == NULL)
+    return code;
+  json_t *commands = json_object_get (greeting, "commands");
+  if (strcmp (line->words->pdata[0], "help") == 0)
     code = help (commands, line);
   else
-    code = run (fd, stream, commands, line);
+    code = run (fileno (stream), stream, commands, line);
   json_decref (greeting);
   fclose (stream);
   return code;

@@ -2,6 +2,7 @@
 
 #include "common/base/id.h"
 #include "host-server/market/purchases.h"
+#include "host-server/market/receipts.h"
 #include "host-server/market/refunds.h"
 
 #include <openssl/sha.h>
@@ -153,6 +154,12 @@ sum_disputes (Books *books, GHashTable *disputes)
 gboolean
 books_load (Db *db, const char *purchase, Books *books, GError **error)
 {
+  return books_load_until (db, purchase, G_MAXINT64, books, error);
+}
+
+gboolean
+books_load_until (Db *db, const char *purchase, gint64 last_seq, Books *books, GError **error)
+{
   books_clear (books);
   *books = (Books){ .payments = g_array_new (FALSE, FALSE, sizeof (BookPayment)) };
   g_array_set_clear_func (books->payments, book_payment_clear);
@@ -162,8 +169,9 @@ books_load (Db *db, const char *purchase, Books *books, GError **error)
 
   GError *local = NULL;
   g_autoptr (DbQuery) query
-      = db_query (db, "SELECT kind, id, payment, amount_minor FROM ledger WHERE purchase = ? ORDER BY seq",
-                  "s", purchase);
+      = db_query (db, "SELECT kind, id, payment, amount_minor FROM ledger WHERE purchase = ? AND seq <= ?"
+                  " ORDER BY seq",
+                  "si", purchase, last_seq);
   while (db_next (query, &local))
     {
       const char *kind = db_get_text (query, 0), *id = db_get_text (query, 1),
@@ -345,7 +353,8 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const
             evidence->source);
   return learn_checkout (turn, purchase, event, error)
          && (event->kind != MONEY_REFUND || refund_confirm (turn, provider->name, event->refund, error))
-         && purchase_judge (turn, purchase, error) && purchase_save (turn, purchase, error);
+         && purchase_judge (turn, purchase, error) && purchase_save (turn, purchase, error)
+         && receipts_note_money (turn, purchase->line, ledger_kinds[event->kind], error);
 }
 
 const char *

@@ -355,6 +355,7 @@ market_new (Server *server, GError **error)
   market->server = server;
   market->desk.clock = server->clock;
   market->desk.store = server->store;
+  market->desk.signer = server->signer;
   market->desk.owner = id_new_random (10);
   market->desk.providers = g_ptr_array_new_with_free_func ((GDestroyNotify)provider_free);
   market->open_calls = g_hash_table_new_full (NULL, NULL, NULL, g_free);
@@ -376,6 +377,7 @@ market_new (Server *server, GError **error)
   callbacks_init (market);
   market_commands_init (market);
   order_commands_init (market);
+  receipts_init (market);
   removal_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
   sweep_init (market);

@@ -87,6 +87,10 @@ void callbacks_init (Market *market);
 void market_commands_init (Market *market);
 void order_commands_init (Market *market);
 void removal_init (Market *market);
+/* receipt-requests.c */
+void receipts_init (Market *market);
+/* A client has acknowledged the push of what changed for @account after @since, up to @ver. */
+void receipts_note_push (Market *market, const char *account, gint64 since, gint64 ver);
 
 /* rings.c: the secrets shared with providers and vendors. */
 /* Inside a turn: the ring of @peer; seeded with @seed if it is not in it (NULL: nothing is seeded). */
