@@ -1,5 +1,6 @@
 #include "common/protocol/form.h"
 
+#include "common/base/secret.h"
 #include "common/base/text.h"
 
 #include <string.h>
@@ -80,10 +81,18 @@ row_free (gpointer row)
   g_ptr_array_unref (row);
 }
 
+/* A value may be a serial or a pool's key. */
+static void
+wipe_text (gpointer text)
+{
+  secret_wipe (text, strlen (text));
+  g_free (text);
+}
+
 static GPtrArray *
 texts_new (void)
 {
-  return g_ptr_array_new_with_free_func (g_free);
+  return g_ptr_array_new_with_free_func (wipe_text);
 }
 
 Form *

@@ -330,7 +330,7 @@ static void
 reply (AdhocCall *call, const char *status, const Form *form, FormUse use)
 {
   const AdhocSession *session = call->session;
-  g_autoptr (GString) xml = g_string_new ("<command xmlns='" NS_COMMANDS "' xml:lang='en'");
+  GString *xml = g_string_new ("<command xmlns='" NS_COMMANDS "' xml:lang='en'");
   text_append_xml_attribute (xml, "node", session->entry->command.node);
   text_append_xml_attribute (xml, "sessionid", session->id);
   text_append_xml_attribute (xml, "status", status);
@@ -343,6 +343,8 @@ reply (AdhocCall *call, const char *status, const Form *form, FormUse use)
   g_string_append_len (xml, call->payload->str, (gssize)call->payload->len);
   g_string_append (xml, "</command>");
   service_request_reply (call->request, xml->str);
+  secret_wipe (xml->str, xml->len); /* serials may stand in it */
+  g_string_free (xml, TRUE);
   call_free (call);
 }
 

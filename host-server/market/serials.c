@@ -167,6 +167,12 @@ push_to (Market *market, const Listener *listener, const char *payload)
   crash_point (PUSH_SENT);
 }
 
+gboolean
+serials_has_listener (Market *market, const char *full_jid)
+{
+  return g_hash_table_contains (market->subscribers->sessions, full_jid);
+}
+
 /* Pushing may drop a listener from the list it stands in. */
 static GPtrArray *
 copy_sessions (const Listening *user)
