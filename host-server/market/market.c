@@ -385,7 +385,10 @@ market_new (Server *server, GError **error)
   market_commands_init (market);
   order_commands_init (market);
   removal_init (market);
+  role_commands_init (market);
   adhoc_user_init (market);
+  adhoc_vendor_init (market);
+  adhoc_admin_init (market);
   notices_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
   sweep_init (market);

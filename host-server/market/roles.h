@@ -35,5 +35,5 @@ gboolean role_may_act_for (Db *db, const char *account, const char *vendor);
 /* In SQL: what the account behind the parameter may see of a vendor's things; NULL is the operator. Takes the
  * parameter three times. */
 #define ROLE_SEES(vendor)                                                                                    \
-  "(? IS NULL OR EXISTS (SELECT 1 FROM account_role WHERE account = ? AND role = 'administrator')"           \
+  "(CAST (? AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM account_role WHERE account = ? AND role = 'administrator')"           \
   " OR " vendor " IN (SELECT vendor FROM account_role WHERE account = ? AND role = 'vendor'))"

@@ -88,6 +88,8 @@ const Plugin *catalog_find (Market *market, const char *id);
 const GPtrArray *catalog_get_plugins (Market *market, GError **error);
 /* A set of the ids that the account owns now; NULL with @error. */
 GHashTable *catalog_load_owned (Market *market, const char *account, GError **error);
+/* The account's UUID behind "alice" or "alice@D"; NULL if there is none. The caller frees it. */
+char *market_find_account (Market *market, const char *user);
 void order_requests_init (Market *market);
 void callbacks_init (Market *market);
 void market_commands_init (Market *market);
@@ -95,6 +97,9 @@ void order_commands_init (Market *market);
 void removal_init (Market *market);
 /* Commands of standard clients (XEP-0050), by who may: everyone, vendors' members, administrators. */
 void adhoc_user_init (Market *market);
+void adhoc_vendor_init (Market *market);
+void adhoc_admin_init (Market *market);
+void role_commands_init (Market *market);
 
 /* rings.c: the secrets shared with providers and vendors. */
 /* Inside a turn: the ring of @peer; seeded with @seed if it is not in it (NULL: nothing is seeded). */
