@@ -348,11 +348,29 @@ reply (AdhocCall *call, const char *status, const Form *form, FormUse use)
   call_free (call);
 }
 
+/* An error shows the command that it is about (section 3.7), by which clients find their session. */
+static void
+refuse_as (ServiceRequest *request, StanzaError error, const char *text, const char *application)
+{
+  xmpp_stanza_t *command = service_request_get_tree (request);
+  g_autoptr (GString) xml = g_string_new ("<command xmlns='" NS_COMMANDS "'");
+  text_append_xml_attribute (xml, "node", xmpp_stanza_get_attribute (command, "node"));
+  text_append_xml_attribute (xml, "sessionid", xmpp_stanza_get_attribute (command, "sessionid"));
+  text_append_xml_attribute (xml, "action", xmpp_stanza_get_attribute (command, "action"));
+  g_string_append (xml, "/>");
+  service_request_refuse_with (request, error, text, application, xml->str);
+}
+
+static void
+refuse (ServiceRequest *request, const char *text, const char *application)
+{
+  refuse_as (request, STANZA_ERROR_BAD_REQUEST, text, application);
+}
+
 static void
 refuse_payload (AdhocCall *call, const GError *error)
 {
-  service_request_refuse (call->request, STANZA_ERROR_BAD_REQUEST, error->message,
-                          APPLICATION ("bad-payload"));
+  refuse (call->request, error->message, APPLICATION ("bad-payload"));
   call_free (call);
 }
 
@@ -363,8 +381,8 @@ show_last_form (AdhocCall *call)
   /* Who has gone meanwhile comes back with another session, if at all. */
   if (session_is_alive (service_request_get_session (call->request)) && !list (call->adhoc, session))
     {
-      service_request_refuse (call->request, STANZA_ERROR_RESOURCE_CONSTRAINT,
-                              "too many commands are open; try again later", NULL);
+      refuse_as (call->request, STANZA_ERROR_RESOURCE_CONSTRAINT,
+                 "too many commands are open; try again later", NULL);
       call_free (call);
       return;
     }
@@ -472,12 +490,6 @@ is_allowed (const Entry *entry, const ServiceRequest *request)
 }
 
 static void
-refuse (ServiceRequest *request, const char *text, const char *application)
-{
-  service_request_refuse (request, STANZA_ERROR_BAD_REQUEST, text, application);
-}
-
-static void
 begin (Adhoc *adhoc, ServiceRequest *request, const Entry *entry, xmpp_stanza_t *command)
 {
   AdhocSession *session = session_new (adhoc, entry, service_request_get_sender (request));
@@ -538,9 +550,9 @@ handle_command (ServiceRequest *request, gpointer data)
   if (node == NULL)
     refuse (request, "<command/>: 'node' is missing", NULL);
   else if (entry == NULL)
-    service_request_refuse (request, STANZA_ERROR_ITEM_NOT_FOUND, NULL, NULL);
+    refuse_as (request, STANZA_ERROR_ITEM_NOT_FOUND, NULL, NULL);
   else if (!is_allowed (entry, request))
-    service_request_refuse (request, STANZA_ERROR_FORBIDDEN, NULL, NULL);
+    refuse_as (request, STANZA_ERROR_FORBIDDEN, NULL, NULL);
   else if (!speaks (xmpp_stanza_get_attribute (command, "lang")))
     refuse (request, "commands are spoken in English", APPLICATION ("bad-locale"));
   else if (action == ACTION_UNKNOWN)
@@ -550,8 +562,7 @@ handle_command (ServiceRequest *request, gpointer data)
   else if (id == NULL || !is_ours (adhoc, id, full_jid, node))
     refuse (request, "no such session of this command", APPLICATION ("bad-sessionid"));
   else if (session == NULL || session->is_running)
-    service_request_refuse (request, STANZA_ERROR_NOT_ALLOWED, "this session has ended",
-                            APPLICATION ("session-expired"));
+    refuse_as (request, STANZA_ERROR_NOT_ALLOWED, "this session has ended", APPLICATION ("session-expired"));
   else
     go_on (adhoc, request, session, action, command);
 }

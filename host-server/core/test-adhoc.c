@@ -243,6 +243,11 @@ test_adhoc_a_bad_form_can_be_filled_in_again (Fixture *f, gconstpointer unused)
   expect (f, f->alice, "executing", NULL);
   go_on (f, "buy", "", SUBMIT ("plugin", "chess"));
   expect (f, f->alice, "<bad-payload ", "Plugin (plugin): is not one of the choices");
+  go_on (f, "buy", " action='next'", SUBMIT ("plugin", "chess"));
+  g_autofree char *shown = g_strdup_printf ("<command xmlns='" NS_COMMANDS "' node='buy' sessionid='%s' "
+                                            "action='next'/><error type='modify'>",
+                                            f->session);
+  expect (f, f->alice, shown, NULL);
   go_on (f, "buy", "", "");
   expect (f, f->alice, "<bad-payload ", "is required");
   go_on (f, "buy", "", WEATHER);
