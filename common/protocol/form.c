@@ -154,10 +154,10 @@ form_add (Form *form, FormFieldKind kind, const char *var, const char *label)
 }
 
 FormField *
-form_add_shown (Form *form, const char *var, const char *label, const char *value)
+form_add_shown (Form *form, const char *var, const char *text)
 {
-  FormField *field = form_add (form, FORM_SHOWN, var, label);
-  form_field_add_value (field, value);
+  FormField *field = form_add (form, FORM_SHOWN, var, NULL);
+  form_field_add_value (field, text);
   return field;
 }
 
@@ -236,6 +236,31 @@ guint
 form_count_rows (const Form *form)
 {
   return form->rows->len;
+}
+
+char *
+form_dup_rows (const Form *form, guint max_rows)
+{
+  if (form->rows->len == 0)
+    return NULL;
+  GString *text = g_string_new (NULL);
+  for (guint i = 0; i < form->rows->len && i < max_rows; i++)
+    {
+      const GPtrArray *row = g_ptr_array_index (form->rows, i);
+      const char *separator = i > 0 ? "\n" : "";
+      for (guint k = 0; k < row->len; k++)
+        {
+          const char *cell = g_ptr_array_index (row, k);
+          if (cell[0] == '\0')
+            continue;
+          g_string_append (text, separator);
+          g_string_append (text, cell);
+          separator = k == 0 ? ": " : ", ";
+        }
+    }
+  if (form->rows->len > max_rows)
+    g_string_append_printf (text, "\n… and %u more", form->rows->len - max_rows);
+  return g_string_free (text, FALSE);
 }
 
 /* Writing. */

@@ -37,8 +37,8 @@ void form_add_instructions (Form *form, const char *text);
 /* Fields stand in the order they were added. @var is unique in the form; @label may be NULL. Lent: it lives
  * as long as the form. */
 FormField *form_add (Form *form, FormFieldKind kind, const char *var, const char *label);
-/* A field to be read, with its one value. */
-FormField *form_add_shown (Form *form, const char *var, const char *label, const char *value);
+/* A line to be read; clients show it as it is, without any label. */
+FormField *form_add_shown (Form *form, const char *var, const char *text);
 /* Its value before anything is submitted: a field that is left out keeps it. */
 void form_field_add_value (FormField *field, const char *value);
 /* A choice; @label may be NULL. Choices have values of their own. */
@@ -58,6 +58,9 @@ void form_add_column (Form *form, const char *var, const char *label);
 void form_add_row (Form *form);
 void form_add_cell (Form *form, const char *text);
 guint form_count_rows (const Form *form);
+/* The first @max_rows of the table as text, a line each, for clients that know no tables; NULL if there are
+ * no rows. The caller wipes and frees it. */
+char *form_dup_rows (const Form *form, guint max_rows);
 
 typedef enum
 {

@@ -28,7 +28,7 @@ make_form (void)
   form_field_add_option (field, "blue", NULL);
   field = form_add (form, FORM_HIDDEN, "FORM_TYPE", NULL);
   form_field_add_value (field, "test:form");
-  form_add_shown (form, "price", "Price", "5.00 EUR");
+  form_add_shown (form, "price", "Price: 5.00 EUR");
   return form;
 }
 
@@ -70,7 +70,7 @@ test_form_is_written_as_the_specification_shows_it (void)
                    "<field var='colours' type='list-multi' label='Colours'>"
                    "<option><value>red</value></option><option><value>blue</value></option></field>"
                    "<field var='FORM_TYPE' type='hidden'><value>test:form</value></field>"
-                   "<field var='price' type='fixed' label='Price'><value>5.00 EUR</value></field></x>");
+                   "<field var='price' type='fixed'><value>Price: 5.00 EUR</value></field></x>");
 }
 
 static void
@@ -87,6 +87,9 @@ test_form_tables_have_a_cell_for_each_column (void)
   g_autoptr (GString) xml = g_string_new (NULL);
   form_write (form, FORM_RESULT, xml);
   g_assert_cmpuint (form_count_rows (form), ==, 2);
+  g_autofree char *all = form_dup_rows (form, 2), *one = form_dup_rows (form, 1);
+  g_assert_cmpstr (all, ==, "o_1: paid");
+  g_assert_cmpstr (one, ==, "o_1: paid\n… and 1 more");
   g_assert_cmpstr (xml->str, ==,
                    "<x xmlns='jabber:x:data' type='result'><reported>"
                    "<field var='order' type='text-single' label='Order'/><field var='state' "
@@ -112,7 +115,7 @@ test_form_takes_what_is_submitted_and_keeps_what_is_left_out (void)
   g_assert_cmpstr (keys, ==, "A-1\n\nA-2\nA-3\n");
   g_assert_cmpstr (form_get (form, "plugin"), ==, "dice");
   g_assert_cmpstr (form_get (form, "count"), ==, "1"); /* as it was given */
-  g_assert_cmpstr (form_get (form, "price"), ==, "5.00 EUR");
+  g_assert_cmpstr (form_get (form, "price"), ==, "Price: 5.00 EUR");
   g_assert_true (form_get_bool (form, "trial"));
   g_assert_null (form_get (form, "code"));
   g_assert_null (form_get (form, "unknown"));

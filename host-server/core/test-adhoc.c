@@ -45,7 +45,7 @@ confirm (AdhocCall *call, gpointer data)
       return;
     }
   Form *form = form_new ("Confirm");
-  form_add_shown (form, "name", "Plugin", plugin);
+  form_add_shown (form, "name", plugin);
   form_add (form, FORM_TEXT, "voucher", "Voucher");
   adhoc_call_ask (call, form);
 }
@@ -63,7 +63,7 @@ buy (AdhocCall *call, gpointer data)
   g_string_append_printf (f->bought, "%s %s;", adhoc_call_get (call, "plugin"),
                           adhoc_call_get_session (call));
   Form *form = form_new ("Bought");
-  form_add_shown (form, "plugin", "Plugin", adhoc_call_get (call, "plugin"));
+  form_add_shown (form, "plugin", adhoc_call_get (call, "plugin"));
   adhoc_call_note (call, ADHOC_INFO, "thank you");
   adhoc_call_add_payload (call, "<x xmlns='jabber:x:oob'><url>https://pay.example/</url></x>");
   adhoc_call_done (call, form);
@@ -72,7 +72,12 @@ buy (AdhocCall *call, gpointer data)
 static void
 show (AdhocCall *call, gpointer data)
 {
-  adhoc_call_done (call, form_new ("All"));
+  Form *form = form_new ("All");
+  form_add_column (form, "plugin", "Plugin");
+  form_add_row (form);
+  form_add_cell (form, "dice");
+  adhoc_call_note (call, ADHOC_WARN, "not all");
+  adhoc_call_done (call, form);
 }
 
 static void
@@ -297,7 +302,8 @@ test_adhoc_requests_are_refused_by_cause (Fixture *f, gconstpointer unused)
       expect (f, f->alice, "type='error'", rows[i].condition);
     }
   send (f, f->alice, "node='show' xml:lang='en-GB'", "");
-  expect (f, f->alice, "xml:lang='en'", "completed");
+  expect (f, f->alice, "xml:lang='en'",
+          "status='completed'><note type='info'>dice</note><note type='warn'>not all</note><x ");
 }
 
 static void

@@ -205,6 +205,7 @@ make_confirmation (Market *market, const Sale *sale)
   const Purchase *purchase = sale->purchase;
   const Plugin *plugin = catalog_find (market, purchase->plugin);
   g_autofree char *price = charge_dup_price (purchase->price_minor, purchase->currency);
+  gboolean for_ever = purchase->term[0] == '\0';
   g_autofree char *term = term_to_words (purchase->term);
   g_autofree char *quote = sale_dup_quote (purchase->price_minor, purchase->currency);
   g_autofree char *provider = describe_provider (market, purchase);
@@ -220,15 +221,18 @@ make_confirmation (Market *market, const Sale *sale)
                                  "pay there, or decline.");
   if (plugin != NULL)
     {
-      form_add_shown (form, "name", "Plugin", plugin->name);
-      form_add_shown (form, "version", "Version", plugin->version);
-      form_add_shown (form, "vendor", "Vendor", plugin->vendor);
-      form_add_shown (form, "summary", "What it is", plugin->summary);
+      g_autofree char *name = g_strdup_printf ("%s %s, by %s", plugin->name, plugin->version, plugin->vendor);
+      form_add_shown (form, "name", name);
+      if (plugin->summary[0] != '\0')
+        form_add_shown (form, "summary", plugin->summary);
     }
-  form_add_shown (form, "price", "Price", price);
-  form_add_shown (form, "term", "For", term);
+  g_autofree char *cost = g_strdup_printf ("Price: %s, %s%s", price, for_ever ? "" : "for ", term);
+  form_add_shown (form, "price", cost);
   if (provider != NULL)
-    form_add_shown (form, "provider", "Paid at", provider);
+    {
+      g_autofree char *payee = g_strdup_printf ("Paid at: %s", provider);
+      form_add_shown (form, "provider", payee);
+    }
   form_field_add_value (form_add (form, FORM_HIDDEN, "quote", NULL), quote);
   return form;
 }
@@ -280,8 +284,8 @@ add_charge (AdhocCall *call, const Purchase *purchase)
   text_append_xml (xml, purchase->charge_url);
   g_string_append (xml, "</url><desc>Charging page</desc></x>");
   adhoc_call_add_payload (call, xml->str);
-  adhoc_call_note (call, ADHOC_INFO, "Pay %s at %s: %s", price, host != NULL ? host : "the provider",
-                   purchase->charge_url);
+  adhoc_call_note (call, ADHOC_INFO, "Pay %s at %s: %s\nA message tells you when the plugin is yours.", price,
+                   host != NULL ? host : "the provider", purchase->charge_url);
 }
 
 static void
@@ -292,10 +296,7 @@ note_order (AdhocCall *call, const Purchase *purchase)
     {
     case ORDER_AWAITING_PAYMENT:
       if (purchase->charge_url != NULL)
-        {
-          add_charge (call, purchase);
-          adhoc_call_note (call, ADHOC_INFO, "A message tells you when the plugin is yours.");
-        }
+        add_charge (call, purchase);
       else
         adhoc_call_note (call, ADHOC_INFO,
                          "The provider has not answered yet. A message brings the charging page's address.");

@@ -98,7 +98,7 @@ def test_slixmpp_buys_and_sees_message_and_serial(shop):
         assert options == ["dice", "quotes", "weather"] and iq["command"]["actions"] == {"next"}
         person.fill(iq, session, {"plugin": "quotes"}, is_last=False)
         iq, session = await person.answer()
-        assert iq["command"]["form"].get_fields()["price"]["value"] == "5.00 EUR"
+        assert iq["command"]["form"].get_fields()["price"]["value"] == "Price: 5.00 EUR, for ever"
         assert iq["command"]["actions"] == {"prev", "complete"}
         person.fill(iq, session, {}, is_last=True)
         iq, _session = await person.answer()
