@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "host-server/admin/admin.h"
 #include "host-server/configuration/configuration.h"
+#include "host-server/core/adhoc.h"
 #include "host-server/core/clients.h"
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
@@ -98,6 +99,16 @@ open_modules (const Config *config, const Clock *clock)
   return modules_new (&options);
 }
 
+static Adhoc *
+open_adhoc (const Server *core)
+{
+  Adhoc *adhoc = adhoc_new (core->services, core->domain, core->market, core->clock);
+  adhoc_set_limits (adhoc, (guint)config_get_int (core->config, "limits", "command_sessions_per_user"),
+                    (guint)config_get_int (core->config, "limits", "command_sessions"),
+                    config_get_seconds_us (core->config, "limits", "command_session_s"));
+  return adhoc;
+}
+
 /* The table of contents: what a server is made of, in order. */
 HostServer *
 host_server_new (const char *config_path, GError **error)
@@ -133,6 +144,7 @@ host_server_new (const char *config_path, GError **error)
   if (server->clients == NULL)
     return NULL;
   core->services = services_new (core->sessions, core->hooks, core->domain, core->market, core->clock);
+  core->adhoc = open_adhoc (core);
   core->router = router_new (core->sessions, core->services, core->domain, core->market);
   core->http = http_new ();
   core->modules = open_modules (core->config, core->clock);
@@ -208,6 +220,7 @@ host_server_free (HostServer *server)
   g_clear_pointer (&server->market, market_free);
   g_clear_pointer (&server->im, im_free);
   g_clear_pointer (&core->router, router_free);
+  g_clear_pointer (&core->adhoc, adhoc_free);
   g_clear_pointer (&core->services, services_free);
   g_clear_pointer (&server->clients, clients_free);
   g_clear_pointer (&core->hooks, hooks_free);

@@ -1,4 +1,5 @@
 /* catalog, serials, buy, order, decline. */
+#include "common/protocol/charge.h"
 #include "host-client/cli/commands.h"
 
 #include <string.h>
@@ -26,7 +27,7 @@ print_entry (App *app, const CatalogEntry *entry)
       output_json (object);
       return;
     }
-  g_autofree char *price = output_dup_price (entry->price_minor, entry->currency);
+  g_autofree char *price = charge_dup_price (entry->price_minor, entry->currency);
   output_line ("%s  %s %s by %s  %s%s%s%s%s%s", entry->id, entry->name, entry->version, entry->vendor, price,
                entry->term != NULL ? " for " : "", entry->term != NULL ? entry->term : "",
                entry->is_owned ? "  owned" : "", entry->summary != NULL ? "  " : "",
@@ -187,7 +188,7 @@ on_buy_catalog (Reply *reply, gpointer data)
       app_fail (app, EXIT_REFUSED, "the market has no plugin '%s'", plugin);
       return;
     }
-  g_autofree char *price = output_dup_price (entry->price_minor, entry->currency);
+  g_autofree char *price = charge_dup_price (entry->price_minor, entry->currency);
   g_autofree char *question
       = g_strdup_printf ("Register %s %s by %s for %s?", entry->name, entry->version, entry->vendor, price);
   if (app_ask (question))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/protocol/charge.h"
 
 static void
 set_text (json_t *object, const char *key, const char *text)
@@ -35,7 +36,7 @@ char *
 market_view_order_text (const OrderView *order)
 {
   g_autofree char *price
-      = order->price_minor >= 0 ? output_dup_price (order->price_minor, order->currency) : NULL;
+      = order->price_minor >= 0 ? charge_dup_price (order->price_minor, order->currency) : NULL;
   return g_strdup_printf ("%s  %s  %s  %s%s%s", order->id, order->plugin != NULL ? order->plugin : "",
                           order_state_to_text (order->state), price != NULL ? price : "",
                           order->charge_url != NULL ? "  pay at " : "",
@@ -106,8 +107,8 @@ static char *
 dup_paying_text (const char *name, const OrderView *order)
 {
   g_autofree char *price
-      = order->price_minor >= 0 ? output_dup_price (order->price_minor, order->currency) : g_strdup ("");
-  g_autofree char *host = order->charge_url != NULL ? output_dup_url_host (order->charge_url) : NULL;
+      = order->price_minor >= 0 ? charge_dup_price (order->price_minor, order->currency) : g_strdup ("");
+  g_autofree char *host = order->charge_url != NULL ? charge_dup_host (order->charge_url) : NULL;
   if (host == NULL)
     return g_strdup_printf ("%s: order %s, %s; the charging page is being prepared", name, order->id, price);
   return g_strdup_printf ("%s: order %s, %s. Pay at %s:\n  %s", name, order->id, price, host,

@@ -17,7 +17,3 @@ void output_error (const char *format, ...) G_GNUC_PRINTF (1, 2);
 char *output_dup_clean (const char *text, gboolean keeps_lines);
 /* A serial to show: its first four characters, and how much is hidden. */
 char *output_dup_masked (const char *serial);
-/* "12.50 EUR" (ISO 4217 exponents). */
-char *output_dup_price (gint64 minor, const char *currency);
-/* The host part of a URL, for the user to judge; NULL if it is not an http(s) URL. */
-char *output_dup_url_host (const char *url);

@@ -1,6 +1,7 @@
 /* What can be typed behind a slash: one table. */
 #include <string.h>
 
+#include "common/protocol/charge.h"
 #include "host-client/cli/market-view.h"
 #include "host-client/cli/receipt-view.h"
 #include "host-client/cli/shell.h"
@@ -234,7 +235,7 @@ on_catalog (Reply *reply, gpointer data)
   for (guint i = 0; i < page->entries->len; i++)
     {
       const CatalogEntry *entry = g_ptr_array_index (page->entries, i);
-      g_autofree char *price = output_dup_price (entry->price_minor, entry->currency);
+      g_autofree char *price = charge_dup_price (entry->price_minor, entry->currency);
       shell_print (shell, "  %s  %s  %s%s  %s", entry->id, entry->name, price,
                    entry->is_owned ? ", yours" : "", entry->summary != NULL ? entry->summary : "");
     }

@@ -6,6 +6,7 @@
 #include "host-server/store/store.h"
 #include "host-server/wire/jid.h"
 
+typedef struct Adhoc Adhoc;             /* core/adhoc.h: commands of any client (XEP-0050) */
 typedef struct Controls Controls;       /* core/control.h: commands of hostctl */
 typedef struct Http Http;               /* core/http.h: routes of the HTTP listener, readiness */
 typedef struct Hooks Hooks;             /* core/hooks.h */
@@ -25,6 +26,7 @@ typedef struct Server
   SessionBook *sessions;
   Router *router;
   Services *services;
+  Adhoc *adhoc;
   Hooks *hooks;
   Http *http;
   Controls *controls;

@@ -339,12 +339,21 @@ service_request_reply (ServiceRequest *request, const char *payload)
 }
 
 void
-service_request_refuse (ServiceRequest *request, StanzaError error, const char *text, const char *application)
+service_request_refuse_with (ServiceRequest *request, StanzaError error, const char *text,
+                             const char *application, const char *payload)
 {
   g_assert (!request->is_answered);
   g_autoptr (GString) xml = g_string_sized_new (256);
   stanza_write_error (request->stanza, error, text, application, xml);
+  if (payload != NULL) /* behind the root's start tag, whose attributes hold no `<` */
+    g_string_insert (xml, strstr (xml->str, "<error ") - xml->str, payload);
   send_answer (request, xml);
+}
+
+void
+service_request_refuse (ServiceRequest *request, StanzaError error, const char *text, const char *application)
+{
+  service_request_refuse_with (request, error, text, application, NULL);
 }
 
 void

@@ -88,6 +88,10 @@ xmpp_stanza_t *service_request_get_tree (ServiceRequest *request);
 void service_request_reply (ServiceRequest *request, const char *payload);
 void service_request_refuse (ServiceRequest *request, StanzaError error, const char *text,
                              const char *application);
+/* The same with @payload (XML) before the error, for protocols whose errors show what was asked (RFC 6120
+ * §8.3.1). */
+void service_request_refuse_with (ServiceRequest *request, StanzaError error, const char *text,
+                                  const char *application, const char *payload);
 /* internal-server-error to the sender, and one log line with @error. */
 void service_request_fail (ServiceRequest *request, const char *area, const GError *error);
 

@@ -1,137 +1,8 @@
 /* Router and services against sessions that only write down what they are sent. */
 #include "host-server/core/router.h"
+#include "host-server/core/test-sessions.h"
 
 #include <string.h>
-
-struct Session
-{
-  guint refs;
-  Jid *jid;
-  Jid *bare;
-  gboolean is_dead;
-  gboolean is_held;
-  gboolean is_reading_held;
-  gpointer requests;
-  GDestroyNotify free_requests;
-  GString *sent;
-};
-
-struct SessionBook
-{
-  GPtrArray *sessions;
-};
-
-Session *
-session_ref (Session *session)
-{
-  session->refs++;
-  return session;
-}
-
-void
-session_unref (Session *session)
-{
-  g_assert (session->refs > 0);
-  session->refs--;
-}
-
-const Jid *
-session_get_jid (const Session *session)
-{
-  return session->jid;
-}
-
-const Jid *
-session_get_bare (const Session *session)
-{
-  return session->bare;
-}
-
-const char *
-session_get_account (const Session *session)
-{
-  return "uuid";
-}
-
-gboolean
-session_is_alive (const Session *session)
-{
-  return !session->is_dead;
-}
-
-gboolean
-session_is_held (const Session *session)
-{
-  return session->is_held;
-}
-
-void
-session_hold_reading (Session *session, gboolean is_held)
-{
-  session->is_reading_held = is_held;
-}
-
-void
-session_send (Session *session, const Stanza *stanza, const StanzaRoot *root)
-{
-  stanza_write (stanza, root, session->sent);
-  g_string_append_c (session->sent, '\n');
-}
-
-void
-session_send_xml (Session *session, const char *xml, gsize length)
-{
-  g_string_append_len (session->sent, xml, (gssize)length);
-  g_string_append_c (session->sent, '\n');
-}
-
-gpointer
-session_get_slot (const Session *session, SessionSlot slot)
-{
-  g_assert_cmpint (slot, ==, SESSION_SLOT_REQUESTS);
-  return session->requests;
-}
-
-void
-session_set_slot (Session *session, SessionSlot slot, gpointer value, GDestroyNotify free_value)
-{
-  session->requests = value;
-  session->free_requests = free_value;
-}
-
-Session *
-session_book_find (const SessionBook *book, const char *full_jid)
-{
-  for (guint i = 0; i < book->sessions->len; i++)
-    {
-      Session *session = g_ptr_array_index (book->sessions, i);
-      if (!session->is_dead && strcmp (jid_get_full (session->jid), full_jid) == 0)
-        return session;
-    }
-  return NULL;
-}
-
-static Session *
-session_new (const char *full_jid)
-{
-  Session *session = g_new0 (Session, 1);
-  session->jid = jid_new (full_jid, strlen (full_jid));
-  session->bare = jid_to_bare (session->jid);
-  session->sent = g_string_new (NULL);
-  return session;
-}
-
-static void
-session_free (Session *session)
-{
-  g_assert_cmpuint (session->refs, ==, 0);
-  if (session->requests != NULL)
-    session->free_requests (session->requests);
-  jid_unref (session->jid);
-  jid_unref (session->bare);
-  g_string_free (session->sent, TRUE);
-  g_free (session);
-}
 
 typedef struct
 {
@@ -193,8 +64,8 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->services
       = services_new (&fixture->book, fixture->hooks, fixture->domain, fixture->market, fixture->clock);
   fixture->router = router_new (&fixture->book, fixture->services, fixture->domain, fixture->market);
-  fixture->alice = session_new ("alice@d.test/a");
-  fixture->bob = session_new ("bob@d.test/b");
+  fixture->alice = test_session_new ("alice@d.test/a");
+  fixture->bob = test_session_new ("bob@d.test/b");
   g_ptr_array_add (fixture->book.sessions, fixture->alice);
   g_ptr_array_add (fixture->book.sessions, fixture->bob);
   fixture->kept = g_ptr_array_new ();
@@ -220,8 +91,8 @@ tear_down (Fixture *fixture, gconstpointer data)
   services_free (fixture->services);
   router_free (fixture->router);
   hooks_free (fixture->hooks);
-  session_free (fixture->alice);
-  session_free (fixture->bob);
+  test_session_free (fixture->alice);
+  test_session_free (fixture->bob);
   g_ptr_array_unref (fixture->book.sessions);
   g_ptr_array_unref (fixture->kept);
   g_string_free (fixture->delivered, TRUE);

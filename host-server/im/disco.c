@@ -1,6 +1,7 @@
 /* Service discovery (XEP-0030) of the domain, the market and the user's own account. Features are what the
  * services have registered. */
 #include "common/base/text.h"
+#include "host-server/core/adhoc.h"
 #include "host-server/im/room.h"
 
 #define NS_INFO  "http://jabber.org/protocol/disco#info"
@@ -19,12 +20,16 @@ static const Identity identities[N_SERVICE_TARGETS] = {
   [SERVICE_MARKET] = { "component", "generic", "Plugin market" },
 };
 
-/* A node is something of its own (XEP-0030 §3.2), and these targets have none. TRUE: answered. */
+/* A node is something of its own (XEP-0030 §3.2); these targets have those of their commands. TRUE: answered.
+ */
 static gboolean
-refuse_node (ServiceRequest *request)
+answer_node (Im *im, ServiceRequest *request, ServiceTarget target, gboolean is_items)
 {
+  Adhoc *adhoc = im->server->adhoc;
   if (xmpp_stanza_get_attribute (service_request_get_tree (request), "node") == NULL)
     return FALSE;
+  if (is_items ? adhoc_answer_items (adhoc, target, request) : adhoc_answer_info (adhoc, target, request))
+    return TRUE;
   service_request_refuse (request, STANZA_ERROR_ITEM_NOT_FOUND, NULL, NULL);
   return TRUE;
 }
@@ -32,7 +37,7 @@ refuse_node (ServiceRequest *request)
 static void
 answer_info (Im *im, ServiceRequest *request, ServiceTarget target)
 {
-  if (refuse_node (request))
+  if (answer_node (im, request, target, FALSE))
     return;
   g_autoptr (GString) xml = g_string_new ("<query xmlns='" NS_INFO "'><identity");
   text_append_xml_attribute (xml, "category", identities[target].category);
@@ -72,7 +77,7 @@ static void
 domain_items (ServiceRequest *request, gpointer data)
 {
   Im *im = data;
-  if (refuse_node (request))
+  if (answer_node (im, request, SERVICE_DOMAIN, TRUE))
     return;
   g_autoptr (GString) xml = g_string_new ("<query xmlns='" NS_ITEMS "'><item");
   text_append_xml_attribute (xml, "jid", jid_get_domain (im->server->market));
@@ -82,10 +87,22 @@ domain_items (ServiceRequest *request, gpointer data)
 }
 
 static void
-no_items (ServiceRequest *request, gpointer data)
+answer_no_items (Im *im, ServiceRequest *request, ServiceTarget target)
 {
-  if (!refuse_node (request))
+  if (!answer_node (im, request, target, TRUE))
     service_request_reply (request, "<query xmlns='" NS_ITEMS "'/>");
+}
+
+static void
+account_items (ServiceRequest *request, gpointer data)
+{
+  answer_no_items (data, request, SERVICE_ACCOUNT);
+}
+
+static void
+market_items (ServiceRequest *request, gpointer data)
+{
+  answer_no_items (data, request, SERVICE_MARKET);
 }
 
 void
@@ -93,8 +110,9 @@ im_disco_init (Im *im)
 {
   static const ServiceHandler infos[N_SERVICE_TARGETS]
       = { [SERVICE_DOMAIN] = domain_info, [SERVICE_ACCOUNT] = account_info, [SERVICE_MARKET] = market_info };
-  static const ServiceHandler items[N_SERVICE_TARGETS]
-      = { [SERVICE_DOMAIN] = domain_items, [SERVICE_ACCOUNT] = no_items, [SERVICE_MARKET] = no_items };
+  static const ServiceHandler items[N_SERVICE_TARGETS] = {
+    [SERVICE_DOMAIN] = domain_items, [SERVICE_ACCOUNT] = account_items, [SERVICE_MARKET] = market_items
+  };
   Services *services = im->server->services;
   for (ServiceTarget target = 0; target < N_SERVICE_TARGETS; target++)
     {

@@ -1,5 +1,6 @@
 #include "host-server/im/test-world.h"
 
+#include "host-server/core/adhoc.h"
 #include "host-server/store/accounts.h"
 
 #include <glib/gstdio.h>
@@ -206,6 +207,7 @@ room_start (World *world)
   server->hooks = hooks_new ();
   server->services
       = services_new (&world->book, server->hooks, server->domain, server->market, server->clock);
+  server->adhoc = adhoc_new (server->services, server->domain, server->market, server->clock);
   server->router = router_new (&world->book, server->services, server->domain, server->market);
   world->im = im_new (server);
 }
@@ -217,6 +219,7 @@ room_stop (World *world)
   store_close (server->store);
   im_free (world->im);
   router_free (server->router);
+  adhoc_free (server->adhoc);
   services_free (server->services);
   hooks_free (server->hooks);
 }

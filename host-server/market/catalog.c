@@ -83,8 +83,8 @@ catalog_fill (Catalog *catalog, const GPtrArray *plugins, GHashTable *owned)
   return TRUE;
 }
 
-static const GPtrArray *
-get_plugins (Market *market, GError **error)
+const GPtrArray *
+catalog_get_plugins (Market *market, GError **error)
 {
   if (market->catalog == NULL)
     market->catalog = plugins_load_all (market_peek_reader (market), error);
@@ -94,7 +94,7 @@ get_plugins (Market *market, GError **error)
 const Plugin *
 catalog_find (Market *market, const char *id)
 {
-  const GPtrArray *plugins = get_plugins (market, NULL);
+  const GPtrArray *plugins = catalog_get_plugins (market, NULL);
   guint low = 0, high = plugins != NULL ? plugins->len : 0;
   while (low < high)
     {
@@ -111,8 +111,8 @@ catalog_find (Market *market, const char *id)
   return NULL;
 }
 
-static GHashTable *
-load_owned (Market *market, const char *account, GError **error)
+GHashTable *
+catalog_load_owned (Market *market, const char *account, GError **error)
 {
   GError *local = NULL;
   g_autoptr (GHashTable) owned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -138,9 +138,9 @@ handle_catalog (ServiceRequest *request, gpointer data)
       service_request_refuse (request, STANZA_ERROR_BAD_REQUEST, error->message, NULL);
       return;
     }
-  const GPtrArray *plugins = get_plugins (market, &error);
+  const GPtrArray *plugins = catalog_get_plugins (market, &error);
   g_autoptr (GHashTable) owned
-      = plugins != NULL ? load_owned (market, service_request_get_account (request), &error) : NULL;
+      = plugins != NULL ? catalog_load_owned (market, service_request_get_account (request), &error) : NULL;
   if (owned == NULL)
     {
       service_request_fail (request, "market", error);

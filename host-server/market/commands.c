@@ -2,16 +2,13 @@
 #include "common/base/text.h"
 #include "host-server/core/control.h"
 #include "host-server/market/entitlements.h"
-#include "host-server/market/issue.h"
-#include "host-server/market/plugins.h"
-#include "host-server/market/pool.h"
+#include "host-server/market/offers.h"
 #include "host-server/market/purchases.h"
+#include "host-server/market/reports.h"
+#include "host-server/market/revoke.h"
 #include "host-server/market/room.h"
-#include "host-server/store/accounts.h"
 
 #include <string.h>
-
-#define LIST_LIMIT 1000 /* rows of a list */
 
 /* hostctl's commands of the market (protocol.md section 11). */
 
@@ -19,15 +16,10 @@ typedef struct
 {
   Market *market;
   ControlCall *call;
-  Plugin *plugin;
-  GPtrArray *keys; /* of Secret */
-  gboolean is_dry_run;
   char *account;
   Secret *secret;
   /* results */
   gboolean is_found;
-  PluginOutcome stored;
-  PoolImport imported;
   json_t *rows;
 } Command;
 
@@ -43,27 +35,10 @@ command_new (Market *market, ControlCall *call)
 static void
 command_free (Command *command)
 {
-  plugin_free (command->plugin);
-  if (command->keys != NULL)
-    g_ptr_array_unref (command->keys);
   g_free (command->account);
   secret_free (command->secret);
   json_decref (command->rows);
   g_free (command);
-}
-
-/* A rule for texts that come from rows: absent is null. */
-static json_t *
-text (const char *value)
-{
-  return value != NULL ? json_string (value) : json_null ();
-}
-
-static json_t *
-time_text (gint64 us)
-{
-  g_autofree char *value = us != 0 ? clock_dup_rfc3339 (us) : NULL;
-  return text (value);
 }
 
 /* vendor add */
@@ -117,31 +92,15 @@ add_vendor (ControlCall *call, gpointer data)
 
 /* plugin add, list, retire */
 
-static gboolean
-plugin_work (Turn *turn, gpointer data, GError **error)
-{
-  Command *command = data;
-  return plugin_store (turn, command->plugin, &command->stored, error);
-}
-
 static void
-plugin_done (Market *market, gpointer data, const GError *error)
+plugin_put (Market *market, const Plugin *plugin, const char *problem, gpointer data)
 {
-  Command *command = data;
-  const char *id = command->plugin->id, *vendor = command->plugin->vendor;
-  g_clear_pointer (&market->catalog, g_ptr_array_unref);
-  if (error != NULL)
-    control_call_refuse (command->call, "cannot add '%s': %s", id, error->message);
-  else if (command->stored == PLUGIN_NO_VENDOR)
-    control_call_refuse (command->call, "cannot add '%s': there is no vendor '%s'; `vendor add %s` first", id,
-                         vendor, vendor);
-  else if (command->stored == PLUGIN_OTHER_VENDOR)
-    control_call_refuse (command->call, "cannot add '%s': the id belongs to another vendor", id);
+  ControlCall *call = data;
+  if (problem != NULL)
+    control_call_refuse (call, "cannot add '%s': %s", plugin->id, problem);
   else
-    control_call_done_with (command->call,
-                            json_pack ("{s:s, s:s, s:s}", "plugin", id, "version", command->plugin->version,
-                                       "source", command->plugin->source));
-  command_free (command);
+    control_call_done_with (call, json_pack ("{s:s, s:s, s:s}", "plugin", plugin->id, "version",
+                                             plugin->version, "source", plugin->source));
 }
 
 static void
@@ -157,16 +116,7 @@ add_plugin (ControlCall *call, gpointer data)
       control_call_refuse (call, "%s: %s", control_call_get_file_path (call, "MANIFEST"), error->message);
       return;
     }
-  if (plugin->price_minor > 0 && desk_find_provider (&market->desk, plugin->billing) == NULL)
-    {
-      control_call_refuse (call, "cannot add '%s': there is no [billing %s] in the configuration", plugin->id,
-                           plugin->billing[0] != '\0' ? plugin->billing : "NAME");
-      plugin_free (plugin);
-      return;
-    }
-  Command *command = command_new (market, call);
-  command->plugin = plugin;
-  market_write (market, plugin_work, plugin_done, command);
+  offer_put (market, NULL, plugin, plugin_put, call);
 }
 
 static void
@@ -188,75 +138,40 @@ list_plugins (ControlCall *call, gpointer data)
                                               plugin->id, "vendor", plugin->vendor, "version",
                                               plugin->version, "source", plugin->source, "state", state,
                                               "price", (json_int_t)plugin->price_minor, "currency",
-                                              plugin->currency, "fault", text (plugin->fault)));
+                                              plugin->currency, "fault", report_text (plugin->fault)));
     }
   control_call_done (call);
 }
 
-static gboolean
-retire_work (Turn *turn, gpointer data, GError **error)
-{
-  Command *command = data;
-  return plugin_retire (turn, control_call_get_text (command->call, "PLUGIN"), &command->is_found, error);
-}
-
 static void
-retire_done (Market *market, gpointer data, const GError *error)
+plugin_retired (Market *market, const char *problem, gpointer data)
 {
-  Command *command = data;
-  const char *id = control_call_get_text (command->call, "PLUGIN");
-  g_clear_pointer (&market->catalog, g_ptr_array_unref);
-  if (error != NULL)
-    control_call_refuse (command->call, "cannot retire '%s': %s", id, error->message);
-  else if (!command->is_found)
-    control_call_refuse (command->call, "cannot retire '%s': there is no such plugin", id);
+  ControlCall *call = data;
+  if (problem != NULL)
+    control_call_refuse (call, "cannot retire: %s", problem);
   else
-    control_call_done (command->call);
-  command_free (command);
+    control_call_done (call);
 }
 
 static void
 retire_plugin (ControlCall *call, gpointer data)
 {
-  market_write (data, retire_work, retire_done, command_new (data, call));
+  offer_retire (data, NULL, control_call_get_text (call, "PLUGIN"), plugin_retired, call);
 }
 
 /* pool import, status */
 
-static gboolean
-import_work (Turn *turn, gpointer data, GError **error)
-{
-  Command *command = data;
-  const char *id = control_call_get_text (command->call, "PLUGIN");
-  GError *local = NULL;
-  g_autoptr (Plugin) plugin = plugin_load (turn->db, id, &local);
-  if (local != NULL)
-    {
-      g_propagate_error (error, local);
-      return FALSE;
-    }
-  command->is_found = plugin != NULL;
-  if (plugin == NULL)
-    return TRUE;
-  if (!command->is_dry_run)
-    turn_log (turn, LOG_LEVEL_INFO, "pool import plugin=%s", id);
-  return pool_import (turn, id, command->keys, command->is_dry_run, &command->imported, error);
-}
-
 static void
-import_done (Market *market, gpointer data, const GError *error)
+pool_filled (Market *market, const PoolImport *imported, const char *problem, gpointer data)
 {
-  Command *command = data;
-  const char *id = control_call_get_text (command->call, "PLUGIN");
-  if (error != NULL)
-    control_call_refuse (command->call, "cannot import: %s", error->message);
-  else if (!command->is_found)
-    control_call_refuse (command->call, "cannot import: there is no plugin '%s'", id);
+  ControlCall *call = data;
+  if (problem != NULL)
+    control_call_refuse (call, "cannot import: %s", problem);
   else
-    control_call_done_with (
-        command->call, json_pack ("{s:s, s:i, s:i, s:b}", "plugin", id, "added", (int)command->imported.n_new,
-                                  "known", (int)command->imported.n_known, "dry-run", command->is_dry_run));
-  command_free (command);
+    control_call_done_with (call, json_pack ("{s:s, s:i, s:i, s:b}", "plugin",
+                                             control_call_get_text (call, "PLUGIN"), "added",
+                                             (int)imported->n_new, "known", (int)imported->n_known, "dry-run",
+                                             control_call_has_flag (call, "--dry-run")));
 }
 
 static void
@@ -265,25 +180,13 @@ import_pool (ControlCall *call, gpointer data)
   gsize length;
   const char *file = control_call_get_file (call, "FILE", &length);
   g_autoptr (GArray) faults = g_array_new (FALSE, FALSE, sizeof (PoolFault));
-  GPtrArray *keys = pool_parse (file, length, faults);
-  if (faults->len > 0)
-    {
-      g_autoptr (GString) lines = g_string_new (NULL);
-      for (guint i = 0; i < faults->len && i < 20; i++)
-        {
-          const PoolFault *fault = &g_array_index (faults, PoolFault, i);
-          g_string_append_printf (lines, "%sline %u: %s", i > 0 ? "; " : "", fault->line, fault->reason);
-        }
-      if (faults->len > 20)
-        g_string_append_printf (lines, "; and %u more", faults->len - 20);
-      control_call_refuse (call, "nothing was imported: %s", lines->str);
-      g_ptr_array_unref (keys);
-      return;
-    }
-  Command *command = command_new (data, call);
-  command->keys = keys;
-  command->is_dry_run = control_call_has_flag (call, "--dry-run");
-  market_write (data, import_work, import_done, command);
+  g_autoptr (GPtrArray) keys = pool_parse (file, length, faults);
+  g_autofree char *complaint = offer_describe_faults (faults);
+  if (complaint != NULL)
+    control_call_refuse (call, "nothing was imported: %s", complaint);
+  else
+    offer_fill (data, NULL, control_call_get_text (call, "PLUGIN"), g_steal_pointer (&keys),
+                control_call_has_flag (call, "--dry-run"), pool_filled, call);
 }
 
 /* Lists that may be long are read on the reader thread. */
@@ -317,23 +220,8 @@ static gboolean
 pool_rows (Db *db, gpointer data, GError **error)
 {
   Command *command = data;
-  GError *local = NULL;
   command->rows = json_array ();
-  g_autoptr (DbQuery) query = db_query (
-      db,
-      "SELECT p.id, COALESCE (SUM (k.state = 'free'), 0), COALESCE (SUM (k.state = 'delivered'), 0),"
-      " COALESCE (SUM (k.state = 'burned'), 0), COALESCE (SUM (k.state = 'reserved'), 0) FROM plugin p LEFT "
-      "JOIN pool_key k ON k.plugin = p.id"
-      " WHERE p.source = 'pool' OR p.fallback = 'pool' OR k.id IS NOT NULL GROUP BY p.id ORDER BY p.id",
-      "");
-  while (db_next (query, &local))
-    json_array_append_new (command->rows,
-                           json_pack ("{s:s, s:I, s:I, s:I, s:I}", "plugin", db_get_text (query, 0), "free",
-                                      (json_int_t)db_get_int (query, 1), "reserved",
-                                      (json_int_t)db_get_int (query, 4), "delivered",
-                                      (json_int_t)db_get_int (query, 2), "burned",
-                                      (json_int_t)db_get_int (query, 3)));
-  return finish_rows (local, error);
+  return report_pools (db, NULL, command->rows, error);
 }
 
 static void
@@ -347,24 +235,8 @@ static gboolean
 order_rows (Db *db, gpointer data, GError **error)
 {
   Command *command = data;
-  GError *local = NULL;
-  const char *user = control_call_get_text (command->call, "USER");
   command->rows = json_array ();
-  g_autoptr (DbQuery) query
-      = db_query (db,
-                  "SELECT p.id, p.user, l.plugin, p.phase, p.payment, p.price_minor, p.currency,"
-                  " p.reason, p.created_us FROM purchase p JOIN purchase_line l ON l.purchase = p.id"
-                  " WHERE p.user = COALESCE (?, p.user) ORDER BY p.id DESC LIMIT ?",
-                  "si", user, (gint64)LIST_LIMIT);
-  while (db_next (query, &local))
-    json_array_append_new (command->rows,
-                           json_pack ("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o}", "order",
-                                      db_get_text (query, 0), "user", db_get_text (query, 1), "plugin",
-                                      db_get_text (query, 2), "state", db_get_text (query, 3), "payment",
-                                      db_get_text (query, 4), "price", (json_int_t)db_get_int (query, 5),
-                                      "currency", db_get_text (query, 6), "reason", db_get_text (query, 7),
-                                      "created", time_text (db_get_int (query, 8))));
-  return finish_rows (local, error);
+  return report_orders (db, control_call_get_text (command->call, "USER"), command->rows, error);
 }
 
 static void
@@ -388,8 +260,8 @@ ledger_json (Db *db, const char *purchase, GError **error)
                            json_pack ("{s:s, s:s, s:s, s:I, s:s, s:o, s:o}", "kind", db_get_text (query, 0),
                                       "id", db_get_text (query, 1), "payment", db_get_text (query, 2),
                                       "amount", (json_int_t)db_get_int (query, 3), "by",
-                                      db_get_text (query, 4), "recorded", time_text (db_get_int (query, 5)),
-                                      "webhook-id", text (db_get_text (query, 6))));
+                                      db_get_text (query, 4), "recorded", report_time (db_get_int (query, 5)),
+                                      "webhook-id", report_text (db_get_text (query, 6))));
   return rows;
 }
 
@@ -405,7 +277,7 @@ refunds_json (Db *db, const char *purchase, GError **error)
     json_array_append_new (
         rows, json_pack ("{s:s, s:s, s:I, s:s, s:o}", "refund", db_get_text (query, 0), "payment",
                          db_get_text (query, 1), "amount", (json_int_t)db_get_int (query, 2), "state",
-                         db_get_text (query, 3), "provider-refund", text (db_get_text (query, 4))));
+                         db_get_text (query, 3), "provider-refund", report_text (db_get_text (query, 4))));
   return rows;
 }
 
@@ -447,8 +319,8 @@ order_row (Db *db, gpointer data, GError **error)
                  purchase->plugin, "state", phase_to_text (purchase->phase), "payment",
                  payment_state_to_text (payment_derive (purchase->phase, purchase->price_minor, &books.sums)),
                  "price", (json_int_t)purchase->price_minor, "currency", purchase->currency, "checkout",
-                 text (purchase->checkout), "reason", purchase->reason, "created",
-                 time_text (purchase->created_us), "expires", time_text (purchase->expires_us), "ledger",
+                 report_text (purchase->checkout), "reason", purchase->reason, "created",
+                 report_time (purchase->created_us), "expires", report_time (purchase->expires_us), "ledger",
                  ledger, "refunds", refunds, "issue", issues));
   return finish_rows (local, error);
 }
@@ -476,19 +348,14 @@ show_order (ControlCall *call, gpointer data)
 
 /* serial list, revoke */
 
-/* The account behind USER, "alice" or "alice@D". */
 static char *
 find_account (Market *market, ControlCall *call)
 {
   const char *user = control_call_get_text (call, "USER");
-  const char *at = strchr (user, '@');
-  g_autofree char *local = at != NULL ? g_strndup (user, (gsize)(at - user)) : g_strdup (user);
-  Account account;
-  gboolean is_ours = at == NULL || g_str_equal (at + 1, jid_get_domain (market->server->domain));
-  if (is_ours && accounts_find (market->server->store, local, &account))
-    return g_strdup (account.uuid);
-  control_call_refuse (call, "there is no user '%s'", user);
-  return NULL;
+  char *account = market_find_account (market, user);
+  if (account == NULL)
+    control_call_refuse (call, "there is no user '%s'", user);
+  return account;
 }
 
 /* States and versions; serials themselves are nobody's to see but the user's. */
@@ -509,7 +376,7 @@ serial_rows (Db *db, gpointer data, GError **error)
                                       "state", db_get_text (query, 1), "line", db_get_text (query, 2),
                                       "generation", (json_int_t)db_get_int (query, 3), "epoch",
                                       (json_int_t)db_get_int (query, 4), "expires",
-                                      time_text (db_get_int (query, 5))));
+                                      report_time (db_get_int (query, 5))));
   return finish_rows (local, error);
 }
 
@@ -529,20 +396,8 @@ static gboolean
 revoke_work (Turn *turn, gpointer data, GError **error)
 {
   Command *command = data;
-  const char *plugin = control_call_get_text (command->call, "PLUGIN");
-  GError *local = NULL;
-  g_autoptr (Entitlement) entitlement = entitlement_load (turn->db, command->account, plugin, &local);
-  if (local != NULL)
-    {
-      g_propagate_error (error, local);
-      return FALSE;
-    }
-  command->is_found = entitlement != NULL && entitlement->state != SERIAL_REVOKED;
-  if (!command->is_found)
-    return TRUE;
-  turn_log (turn, LOG_LEVEL_INFO, "serial revoked by hand account=%s plugin=%s", command->account, plugin);
-  return entitlement_end (turn, command->account, plugin, error)
-         && issue_abandon (turn, entitlement->line, error) && issue_burn (turn, entitlement->line, error);
+  return serial_revoke (turn, command->account, control_call_get_text (command->call, "PLUGIN"),
+                        &command->is_found, error);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include "host-server/core/http.h"
 #include "host-server/market/crash.h"
 #include "host-server/market/issue.h"
+#include "host-server/market/notices.h"
 #include "host-server/market/room.h"
 
 #include <gio/gio.h>
@@ -17,6 +18,7 @@ typedef struct
   TurnWork work;
   TurnDone done;
   gpointer data;
+  GPtrArray *notices; /* ids of the messages that are due with it */
 #ifdef STOA_TEST_HOOKS
   CrashPoint decided, committed;
 #endif
@@ -27,7 +29,7 @@ write_work (Db *db, gpointer data, GError **error)
 {
   Write *w = data;
   turn_begin (&w->turn, &w->market->desk, db);
-  gboolean is_done = w->work (&w->turn, w->data, error);
+  gboolean is_done = w->work (&w->turn, w->data, error) && notices_record (&w->turn, w->notices, error);
 #ifdef STOA_TEST_HOOKS
   crash_reach (w->decided);
 #endif
@@ -36,7 +38,7 @@ write_work (Db *db, gpointer data, GError **error)
 
 /* What the turn decided leaves the house, now that it is true. */
 static void
-release (Market *market, const Turn *turn)
+release (Market *market, const Turn *turn, const GPtrArray *notices)
 {
   for (guint i = 0; i < turn->orders->len; i++)
     {
@@ -52,6 +54,7 @@ release (Market *market, const Turn *turn)
   if (turn->wake_us != 0)
     sweep_wake_at (market, turn->wake_us);
   market_run_jobs (market, turn->jobs);
+  notices_send (market, notices);
 }
 
 static void
@@ -68,19 +71,28 @@ write_done (gpointer data, const GError *error)
   else if (error != NULL)
     log_error ("market", "a write failed: %s", error->message);
   if (error == NULL)
-    release (w->market, &w->turn);
+    release (w->market, &w->turn, w->notices);
   turn_clear (&w->turn);
+  g_ptr_array_unref (w->notices);
   g_free (w);
 }
 
-void
-market_write (Market *market, TurnWork work, TurnDone done, gpointer data)
+static Write *
+write_new (Market *market, TurnWork work, TurnDone done, gpointer data)
 {
   Write *w = g_new0 (Write, 1);
   w->market = market;
   w->work = work;
   w->done = done;
   w->data = data;
+  w->notices = g_ptr_array_new_with_free_func (g_free);
+  return w;
+}
+
+void
+market_write (Market *market, TurnWork work, TurnDone done, gpointer data)
+{
+  Write *w = write_new (market, work, done, data);
   store_write (market->server->store, STORE_MARKET, write_work, write_done, w);
 }
 
@@ -89,11 +101,7 @@ void
 market_write_at (Market *market, TurnWork work, TurnDone done, gpointer data, CrashPoint decided,
                  CrashPoint committed)
 {
-  Write *w = g_new0 (Write, 1);
-  w->market = market;
-  w->work = work;
-  w->done = done;
-  w->data = data;
+  Write *w = write_new (market, work, done, data);
   w->decided = decided;
   w->committed = committed;
   store_write (market->server->store, STORE_MARKET, write_work, write_done, w);
@@ -379,6 +387,11 @@ market_new (Server *server, GError **error)
   order_commands_init (market);
   receipts_init (market);
   removal_init (market);
+  role_commands_init (market);
+  adhoc_user_init (market);
+  adhoc_vendor_init (market);
+  adhoc_admin_init (market);
+  notices_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
   sweep_init (market);
   return market;

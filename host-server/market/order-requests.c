@@ -1,23 +1,14 @@
 #include "host-server/core/service.h"
-#include "host-server/market/buy.h"
 #include "host-server/market/crash.h"
-#include "host-server/market/plugins.h"
 #include "host-server/market/room.h"
-#include "host-server/modules/modules.h"
+#include "host-server/market/sales.h"
 
-/* protocol.md section 3, orders. Every request is answered within 5 s: what a slow provider still owes comes
- * with the order's push. */
-#define CHECKOUT_WAIT_MS 4000
+/* protocol.md section 3, orders: the native protocol of sales.h. */
 
 typedef struct
 {
-  Market *market;
   ServiceRequest *request;
   OrderRequest wanted;
-  gboolean is_source_up;
-  BuyOutcome bought;
-  DeclineOutcome declined;
-  Purchase *purchase;
 } Ask;
 
 static void
@@ -25,7 +16,6 @@ ask_free (Ask *ask)
 {
   service_request_unref (ask->request);
   order_request_clear (&ask->wanted);
-  purchase_free (ask->purchase);
   g_free (ask);
 }
 
@@ -45,125 +35,68 @@ reply_with (ServiceRequest *request, const Purchase *purchase)
   service_request_reply (request, xml);
 }
 
-/* Answers with the order as it is committed now. */
-static void
-reply_current (Market *market, gpointer data, gboolean is_timed_out)
-{
-  Ask *ask = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (Purchase) purchase = purchase_load (market_peek_reader (market), ask->purchase->id, &error);
-  if (purchase != NULL)
-    reply_with (ask->request, purchase);
-  else
-    service_request_fail (ask->request, "market", error);
-  crash_point (ORDER_ANSWERED);
-  ask_free (ask);
-}
-
 static void
 refuse_buy (ServiceRequest *request, BuyOutcome outcome)
 {
+  StanzaError error = STANZA_ERROR_SERVICE_UNAVAILABLE;
+  const char *application = NULL;
   switch (outcome)
     {
     case BUY_NO_PLUGIN:
-      service_request_refuse (request, STANZA_ERROR_ITEM_NOT_FOUND, "no such plugin is on sale", NULL);
-      return;
+      error = STANZA_ERROR_ITEM_NOT_FOUND;
+      break;
     case BUY_OWNED:
-      service_request_refuse (request, STANZA_ERROR_CONFLICT, "it is yours already",
-                              "<already-owned xmlns='" NS_MARKET "'/>");
-      return;
+      error = STANZA_ERROR_CONFLICT;
+      application = "<already-owned xmlns='" NS_MARKET "'/>";
+      break;
     case BUY_OUT_OF_STOCK:
-      service_request_refuse (request, STANZA_ERROR_RESOURCE_CONSTRAINT, "out of stock",
-                              "<out-of-stock xmlns='" NS_MARKET "'/>");
-      return;
+      error = STANZA_ERROR_RESOURCE_CONSTRAINT;
+      application = "<out-of-stock xmlns='" NS_MARKET "'/>";
+      break;
     case BUY_TOO_MANY:
-      service_request_refuse (request, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many open orders", NULL);
-      return;
-    case BUY_UNAVAILABLE:
+      error = STANZA_ERROR_RESOURCE_CONSTRAINT;
+      break;
     default:
-      service_request_refuse (request, STANZA_ERROR_SERVICE_UNAVAILABLE, "it cannot be sold at the moment",
-                              NULL);
-      return;
+      break;
     }
-}
-
-static gboolean
-buy_work (Turn *turn, gpointer data, GError **error)
-{
-  Ask *ask = data;
-  g_clear_pointer (&ask->purchase, purchase_free);
-  BuyRequest request = {
-    .account = service_request_get_account (ask->request),
-    .user = jid_get_bare (service_request_get_sender (ask->request)),
-    .plugin = ask->wanted.plugin,
-    .request = ask->wanted.request,
-    .is_source_up = ask->is_source_up,
-  };
-  return buy (turn, &request, &ask->bought, &ask->purchase, error);
+  service_request_refuse (request, error, sale_explain (outcome), application);
 }
 
 static void
-buy_done (Market *market, gpointer data, const GError *error)
+bought (Market *market, const Sale *sale, const GError *error, gpointer data)
 {
   Ask *ask = data;
   if (error != NULL)
     service_request_fail (ask->request, "market", error);
-  else if (ask->purchase == NULL)
-    refuse_buy (ask->request, ask->bought);
-  else if (purchase_is_opening (ask->purchase))
-    {
-      waiters_add (market, ask->purchase->id, CHECKOUT_WAIT_MS, reply_current, ask);
-      return;
-    }
+  else if (sale->purchase == NULL)
+    refuse_buy (ask->request, sale->outcome);
   else
-    reply_with (ask->request, ask->purchase);
+    {
+      reply_with (ask->request, sale->purchase);
+      crash_point (ORDER_ANSWERED);
+    }
   ask_free (ask);
 }
 
-static gboolean
-decline_work (Turn *turn, gpointer data, GError **error)
-{
-  Ask *ask = data;
-  g_clear_pointer (&ask->purchase, purchase_free);
-  return decline (turn, service_request_get_account (ask->request), ask->wanted.id, &ask->declined,
-                  &ask->purchase, error);
-}
-
 static void
-decline_done (Market *market, gpointer data, const GError *error)
+declined (Market *market, DeclineOutcome outcome, const Purchase *purchase, const GError *error,
+          gpointer data)
 {
   Ask *ask = data;
-  g_autofree char *xml = ask->purchase != NULL ? write_view (ask->purchase) : NULL;
+  g_autofree char *xml = purchase != NULL ? write_view (purchase) : NULL;
   if (error != NULL)
     service_request_fail (ask->request, "market", error);
-  else if (ask->declined == DECLINE_UNKNOWN)
+  else if (outcome == DECLINE_UNKNOWN)
     service_request_refuse (ask->request, STANZA_ERROR_ITEM_NOT_FOUND, NULL, NULL);
-  else if (ask->declined == DECLINE_PENDING)
-    {
-      waiters_add (market, ask->purchase->id, CHECKOUT_WAIT_MS, reply_current, ask);
-      return;
-    }
-  else if (ask->declined == DECLINE_PAID)
+  else if (outcome == DECLINE_PAID)
     service_request_refuse (ask->request, STANZA_ERROR_UNEXPECTED_REQUEST, "it is paid already", xml);
   else
     service_request_reply (ask->request, xml);
   ask_free (ask);
 }
 
-/* Whether the plugin's source can be expected to work; a plugin that cannot be read is refused by the turn.
- */
-static gboolean
-find_is_source_up (Market *market, const char *id)
-{
-  const Plugin *plugin = catalog_find (market, id);
-  if (plugin == NULL || !g_str_equal (plugin->source, SOURCE_KEYGEN))
-    return TRUE;
-  return market->server->modules != NULL
-         && modules_get_state (market->server->modules, plugin->module) == MODULES_STATE_READY;
-}
-
 static Ask *
-ask_new (Market *market, ServiceRequest *request, gboolean is_set)
+ask_new (ServiceRequest *request, gboolean is_set)
 {
   g_autoptr (GError) error = NULL;
   Ask *ask = g_new0 (Ask, 1);
@@ -173,7 +106,6 @@ ask_new (Market *market, ServiceRequest *request, gboolean is_set)
       g_free (ask);
       return NULL;
     }
-  ask->market = market;
   ask->request = service_request_ref (request);
   return ask;
 }
@@ -182,23 +114,28 @@ static void
 handle_set (ServiceRequest *request, gpointer data)
 {
   Market *market = data;
-  Ask *ask = ask_new (market, request, TRUE);
+  Ask *ask = ask_new (request, TRUE);
   if (ask == NULL)
     return;
   if (ask->wanted.kind == ORDER_REQUEST_DECLINE)
     {
-      market_write_step (market, DECLINE, decline_work, decline_done, ask);
+      sale_decline (market, service_request_get_account (request), ask->wanted.id, declined, ask);
       return;
     }
-  ask->is_source_up = find_is_source_up (market, ask->wanted.plugin);
-  market_write_step (market, ORDER, buy_work, buy_done, ask);
+  SaleRequest sale = {
+    .account = service_request_get_account (request),
+    .user = jid_get_bare (service_request_get_sender (request)),
+    .plugin = ask->wanted.plugin,
+    .request = ask->wanted.request,
+  };
+  sale_buy (market, &sale, bought, ask);
 }
 
 static void
 handle_get (ServiceRequest *request, gpointer data)
 {
   Market *market = data;
-  Ask *ask = ask_new (market, request, FALSE);
+  Ask *ask = ask_new (request, FALSE);
   if (ask == NULL)
     return;
   g_autoptr (GError) error = NULL;

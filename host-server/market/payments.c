@@ -1,5 +1,6 @@
 #include "host-server/core/http.h"
 #include "host-server/market/crash.h"
+#include "host-server/market/notices.h"
 #include "host-server/market/plugins.h"
 #include "host-server/market/purchases.h"
 #include "host-server/market/room.h"
@@ -219,6 +220,7 @@ checkout_stored (Market *market, gpointer data, const GError *error)
           g_autoptr (OrderView) view = purchase_to_view (purchase);
           OrderNote note = { purchase->account, view };
           serials_push_order (market, &note);
+          notices_tell_charge (market, purchase);
         }
     }
   stored (market, data, error);

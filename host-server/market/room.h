@@ -78,10 +78,18 @@ void serials_clear (Market *market);
 /* Pushes what changed to every session of the user that asked for its serials. */
 void serials_push_changes (Market *market, const char *account);
 void serials_push_order (Market *market, const OrderNote *note);
+/* Whether the session asked for its serials and so is told of everything. */
+gboolean serials_has_listener (Market *market, const char *full_jid);
 void catalog_init (Market *market);
 /* What is or was on sale under @id, as committed, from memory; lent until the main loop turns. NULL if there
  * is none. */
 const Plugin *catalog_find (Market *market, const char *id);
+/* All of them by id (of Plugin), lent likewise; NULL with @error. */
+const GPtrArray *catalog_get_plugins (Market *market, GError **error);
+/* A set of the ids that the account owns now; NULL with @error. */
+GHashTable *catalog_load_owned (Market *market, const char *account, GError **error);
+/* The account's UUID behind "alice" or "alice@D"; NULL if there is none. The caller frees it. */
+char *market_find_account (Market *market, const char *user);
 void order_requests_init (Market *market);
 void callbacks_init (Market *market);
 void market_commands_init (Market *market);
@@ -91,6 +99,11 @@ void removal_init (Market *market);
 void receipts_init (Market *market);
 /* A client has acknowledged the push of what changed for @account after @since, up to @ver. */
 void receipts_note_push (Market *market, const char *account, gint64 since, gint64 ver);
+/* Commands of standard clients (XEP-0050), by who may: everyone, vendors' members, administrators. */
+void adhoc_user_init (Market *market);
+void adhoc_vendor_init (Market *market);
+void adhoc_admin_init (Market *market);
+void role_commands_init (Market *market);
 
 /* rings.c: the secrets shared with providers and vendors. */
 /* Inside a turn: the ring of @peer; seeded with @seed if it is not in it (NULL: nothing is seeded). */

@@ -184,6 +184,12 @@ has_serial (const Serials *serials)
   return FALSE;
 }
 
+gboolean
+serials_has_listener (Market *market, const char *full_jid)
+{
+  return g_hash_table_contains (market->subscribers->sessions, full_jid);
+}
+
 /* Pushing may drop a listener from the list it stands in. */
 static GPtrArray *
 copy_sessions (const Listening *user)

@@ -65,3 +65,14 @@ terms_get_end (const TermSpan *spans, gsize n)
     }
   return end_us;
 }
+
+char *
+term_to_words (const char *term)
+{
+  int n;
+  char unit;
+  if (!parse (term, &n, &unit))
+    return g_strdup ("for ever");
+  const char *word = unit == 'Y' ? "year" : unit == 'M' ? "month" : unit == 'W' ? "week" : "day";
+  return g_strdup_printf ("%d %s%s", n, word, n == 1 ? "" : "s");
+}

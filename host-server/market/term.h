@@ -6,6 +6,8 @@
 
 /* One unit of 1 to 999 years, months, weeks or days; "" is for ever and valid. */
 gboolean term_is_valid (const char *term);
+/* "2 months", "1 year", "for ever". The caller frees it. */
+char *term_to_words (const char *term);
 /* @from_us plus @term in the UTC calendar, the day clamped to the month's end; 0 for "" (for ever). @term is
  * valid. */
 gint64 term_add (const char *term, gint64 from_us);
