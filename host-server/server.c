@@ -7,6 +7,7 @@
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
 #include "host-server/core/router.h"
+#include "host-server/core/signer.h"
 #include "host-server/im/im.h"
 #include "host-server/market/market.h"
 #include "host-server/modules/modules.h"
@@ -135,6 +136,9 @@ host_server_new (const char *config_path, GError **error)
   core->router = router_new (core->sessions, core->services, core->domain, core->market);
   core->http = http_new ();
   core->modules = open_modules (core->config, core->clock);
+  core->signer = signer_new (core, error);
+  if (core->signer == NULL)
+    return NULL;
 
   server->im = im_new (core);
   server->market = market_new (core, error);
@@ -199,6 +203,7 @@ host_server_free (HostServer *server)
   core->store = NULL;
   g_clear_pointer (&server->admin, admin_free);
   g_clear_pointer (&server->configuration, configuration_free);
+  g_clear_pointer (&core->signer, signer_free);
   g_clear_pointer (&core->modules, modules_free);
   g_clear_pointer (&server->market, market_free);
   g_clear_pointer (&server->im, im_free);

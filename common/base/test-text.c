@@ -25,6 +25,20 @@ test_text_base64_is_strict (void)
 }
 
 static void
+test_text_base64url_is_strict_and_has_no_padding (void)
+{
+  const char *bad[] = { "Z", "Zh", "Zg==", "Zm9vZg=", "Z g", "Zm+v", "Zm/v", "Zm9\n", "=", "Zm9vY" };
+  gsize n;
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    g_assert_null (text_from_base64url (bad[i], strlen (bad[i]), &n));
+  g_autofree guint8 *good = text_from_base64url ("-_8Zg", 3, &n);
+  g_assert_cmpmem (good, n, "\xfb\xff", 2);
+  g_autofree guint8 *nothing = text_from_base64url ("", 0, &n);
+  g_assert_nonnull (nothing);
+  g_assert_cmpuint (n, ==, 0);
+}
+
+static void
 test_text_xml_escapes_what_must_be_and_replaces_what_may_not_be (void)
 {
   g_autoptr (GString) out = g_string_new (NULL);
@@ -52,6 +66,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/base/text/base32_matches_rfc4648", test_text_base32_matches_rfc4648);
   g_test_add_func ("/base/text/base64_is_strict", test_text_base64_is_strict);
+  g_test_add_func ("/base/text/base64url_is_strict", test_text_base64url_is_strict_and_has_no_padding);
   g_test_add_func ("/base/text/xml_escapes", test_text_xml_escapes_what_must_be_and_replaces_what_may_not_be);
   g_test_add_func ("/base/text/market_ids_follow_the_contract", test_text_market_ids_follow_the_contract);
   return g_test_run ();

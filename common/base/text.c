@@ -91,6 +91,22 @@ text_from_base64 (const char *text, gsize length, gsize *n_bytes)
   return bytes;
 }
 
+guint8 *
+text_from_base64url (const char *text, gsize length, gsize *n_bytes)
+{
+  *n_bytes = 0;
+  if (length > G_MAXINT32 || memchr (text, '+', length) != NULL || memchr (text, '/', length) != NULL)
+    return NULL;
+  g_autofree char *padded = g_malloc (length + 4);
+  gsize n = 0;
+  for (; n < length; n++)
+    padded[n] = text[n] == '-' ? '+' : text[n] == '_' ? '/' : text[n];
+  while (n % 4 != 0)
+    padded[n++] = '=';
+  /* Padding that was there already makes the text too long by it, or stands in the middle. */
+  return length > 0 && text[length - 1] == '=' ? NULL : text_from_base64 (padded, n, n_bytes);
+}
+
 static gboolean
 is_xml_char (gunichar c)
 {

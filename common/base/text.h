@@ -12,6 +12,8 @@ char *text_to_hex (const void *bytes, gsize length);
 /* Strict RFC 4648 base64: padding present, no other characters, no stray bits. NULL if it is not that. The
  * result is followed by an uncounted NUL; the caller frees it. */
 guint8 *text_from_base64 (const char *text, gsize length, gsize *n_bytes);
+/* The same for base64url without padding. */
+guint8 *text_from_base64url (const char *text, gsize length, gsize *n_bytes);
 
 /* Appends @text escaped for XML character data and for attribute values in either quote, newlines and tabs
  * as references (so that attribute normalisation keeps them). Characters that XML 1.0 forbids, and bytes that

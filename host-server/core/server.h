@@ -12,6 +12,7 @@ typedef struct Hooks Hooks;             /* core/hooks.h */
 typedef struct Modules Modules;         /* modules/modules.h */
 typedef struct Router Router;           /* core/router.h */
 typedef struct Services Services;       /* core/service.h */
+typedef struct Signer Signer;           /* core/signer.h: keys of what the host signs */
 typedef struct SessionBook SessionBook; /* core/session.h */
 
 typedef struct Server
@@ -27,5 +28,6 @@ typedef struct Server
   Hooks *hooks;
   Http *http;
   Controls *controls;
+  Signer *signer;
   Modules *modules;
 } Server;

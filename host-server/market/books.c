@@ -4,6 +4,8 @@
 #include "host-server/market/purchases.h"
 #include "host-server/market/refunds.h"
 
+#include <openssl/sha.h>
+
 static const char *const ledger_kinds[] = {
   [MONEY_PAYMENT] = "payment",
   [MONEY_DECLINED] = NULL,
@@ -90,7 +92,7 @@ add_payment (Books *books, GArray *early, const char *id, gint64 amount)
 typedef struct
 {
   char *payment;
-  gint64 amount;
+  gint64 amount; /* 0: not said, so all of its payment */
   gint64 refunded_before;
   gboolean is_ended, is_lost;
 } Dispute;
@@ -116,7 +118,8 @@ note_dispute (Books *books, GHashTable *disputes, const char *kind, const char *
   else if (dispute->is_ended)
     return;
   const BookPayment *payment = find_payment (books, payment_id);
-  dispute->amount = amount;
+  if (amount > 0)
+    dispute->amount = amount;
   dispute->refunded_before = payment != NULL ? payment->refunded_minor : 0;
   dispute->is_ended = !g_str_equal (kind, "dispute");
   dispute->is_lost = g_str_equal (kind, "dispute-lost");
@@ -134,7 +137,7 @@ sum_disputes (Books *books, GHashTable *disputes)
       BookPayment *payment = find_payment (books, dispute->payment);
       gint64 most
           = payment != NULL ? payment->amount_minor - dispute->refunded_before - payment->lost_minor : 0;
-      gint64 amount = CLAMP (dispute->amount, 0, MAX (most, 0));
+      gint64 amount = dispute->amount > 0 ? MIN (dispute->amount, MAX (most, 0)) : MAX (most, 0);
       books->sums.n_open_disputes += !dispute->is_ended;
       books->sums.n_ended_disputes += dispute->is_ended;
       if (!dispute->is_ended)
@@ -221,7 +224,7 @@ resolve_order (Turn *turn, const Provider *provider, MoneyEvent *event, GError *
 /* Writes the event's row. *@outcome is BOOKS_APPLIED if it is new, BOOKS_KNOWN if the same is there already.
  */
 static gboolean
-record (Turn *turn, const Provider *provider, const MoneyEvent *event, const char *source,
+record (Turn *turn, const Provider *provider, const MoneyEvent *event, const Evidence *evidence,
         BooksOutcome *outcome, const char **reason, GError **error)
 {
   const char *kind = ledger_kinds[event->kind];
@@ -229,10 +232,12 @@ record (Turn *turn, const Provider *provider, const MoneyEvent *event, const cha
                    : event->kind == MONEY_REFUND ? event->refund
                                                  : event->dispute;
   if (!db_run (turn->db, error,
-               "INSERT INTO ledger (provider, id, kind, purchase, payment, amount_minor, source, recorded_us)"
-               " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (provider, id, kind) DO NOTHING",
-               "sssssisi", provider->name, id, kind, event->order, event->payment, event->amount_minor,
-               source, turn->now_us))
+               "INSERT INTO ledger (provider, id, kind, purchase, payment, amount_minor, source, recorded_us,"
+               " webhook_id, body_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+               " ON CONFLICT (provider, id, kind) DO NOTHING",
+               "sssssisisb", provider->name, id, kind, event->order, event->payment, event->amount_minor,
+               evidence->source, turn->now_us, evidence->webhook_id, (const void *)evidence->digest,
+               (gsize)EVIDENCE_DIGEST_BYTES))
     return FALSE;
   *outcome = BOOKS_APPLIED;
   if (db_get_changes (turn->db) == 1)
@@ -267,7 +272,7 @@ learn_checkout (Turn *turn, Purchase *purchase, const MoneyEvent *event, GError 
 }
 
 gboolean
-books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const char *source,
+books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const Evidence *evidence,
              BooksOutcome *outcome, const char **reason, GError **error)
 {
   *reason = "";
@@ -331,12 +336,13 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const
     return FALSE;
   if (event->kind == MONEY_REFUND && event->amount_minor <= 0)
     return TRUE;
-  if (!record (turn, provider, event, source, outcome, reason, error))
+  if (!record (turn, provider, event, evidence, outcome, reason, error))
     return FALSE;
   if (*outcome != BOOKS_APPLIED)
     return TRUE;
   turn_log (turn, LOG_LEVEL_INFO, "%s recorded order=%s payment=%s amount=%" G_GINT64_FORMAT " by=%s",
-            ledger_kinds[event->kind], purchase->id, event->payment, event->amount_minor, source);
+            ledger_kinds[event->kind], purchase->id, event->payment, event->amount_minor,
+            evidence->source);
   return learn_checkout (turn, purchase, event, error)
          && (event->kind != MONEY_REFUND || refund_confirm (turn, provider->name, event->refund, error))
          && purchase_judge (turn, purchase, error) && purchase_save (turn, purchase, error);
@@ -374,7 +380,7 @@ books_keep_unmatched (Turn *turn, const char *provider, const char *webhook_id, 
 
 typedef struct
 {
-  char *id, *provider;
+  char *id, *provider, *webhook_id;
   GBytes *body;
   guint attempt;
   gboolean is_alarmed;
@@ -387,6 +393,7 @@ unmatched_clear (gpointer data)
   Unmatched *item = data;
   g_free (item->id);
   g_free (item->provider);
+  g_free (item->webhook_id);
   g_bytes_unref (item->body);
 }
 
@@ -400,8 +407,11 @@ retry_one (Turn *turn, const Unmatched *item, GError **error)
   g_autoptr (MoneyEvent) event = provider != NULL ? provider->type->read_event (body, length, NULL) : NULL;
   BooksOutcome outcome = BOOKS_NO_ORDER;
   const char *reason = "its provider is not configured any more";
+  guint8 digest[EVIDENCE_DIGEST_BYTES];
+  SHA256 (body, length, digest);
+  Evidence evidence = { "callback", item->webhook_id, digest };
 
-  if (event != NULL && !books_apply (turn, provider, event, "callback", &outcome, &reason, error))
+  if (event != NULL && !books_apply (turn, provider, event, &evidence, &outcome, &reason, error))
     return FALSE;
   if (outcome == BOOKS_APPLIED || outcome == BOOKS_KNOWN)
     {
@@ -437,17 +447,18 @@ books_retry_unmatched (Turn *turn, GError **error)
   g_array_set_clear_func (items, unmatched_clear);
   {
     g_autoptr (DbQuery) query = db_query (turn->db,
-                                          "SELECT id, provider, body, attempt, is_alarmed, first_seen_us "
+                                          "SELECT id, provider, webhook_id, body, attempt, is_alarmed, first_seen_us "
                                           "FROM unmatched WHERE retry_us > 0 AND retry_us <= ?"
                                           " ORDER BY retry_us LIMIT 100",
                                           "i", turn->now_us);
     while (db_next (query, &local))
       {
         gsize length;
-        const void *body = db_get_blob (query, 2, &length);
+        const void *body = db_get_blob (query, 3, &length);
         Unmatched item
-            = { db_dup_text (query, 0),       db_dup_text (query, 1),     g_bytes_new (body, length),
-                (guint)db_get_int (query, 3), db_get_int (query, 4) != 0, db_get_int (query, 5) };
+            = { db_dup_text (query, 0),     db_dup_text (query, 1),       db_dup_text (query, 2),
+                g_bytes_new (body, length), (guint)db_get_int (query, 4), db_get_int (query, 5) != 0,
+                db_get_int (query, 6) };
         g_array_append_val (items, item);
       }
   }

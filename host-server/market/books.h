@@ -36,9 +36,19 @@ typedef enum
   BOOKS_IGNORED,    /* a type this version does not know */
 } BooksOutcome;
 
-/* Records @event of @provider (a configured name) and takes its order along. @source is callback, poll or
- * refund. *@reason is a static text for BOOKS_MISMATCH. */
-gboolean books_apply (Turn *turn, const Provider *provider, const MoneyEvent *event, const char *source,
+/* How the host came to know of an event. */
+typedef struct
+{
+  const char *source;     /* callback | poll | refund */
+  const char *webhook_id; /* of a callback; NULL otherwise */
+  const guint8 *digest;   /* SHA-256 of its body, 32 bytes; NULL otherwise */
+} Evidence;
+
+#define EVIDENCE_DIGEST_BYTES 32
+
+/* Records @event of @provider (a configured name) with @evidence, and takes its order along. *@reason is a
+ * static text for BOOKS_MISMATCH. */
+gboolean books_apply (Turn *turn, const Provider *provider, const MoneyEvent *event, const Evidence *evidence,
                       BooksOutcome *outcome, const char **reason, GError **error);
 const char *books_outcome_to_text (BooksOutcome outcome);
 

@@ -380,15 +380,16 @@ ledger_json (Db *db, const char *purchase, GError **error)
   json_t *rows = json_array ();
   g_autoptr (DbQuery) query
       = db_query (db,
-                  "SELECT kind, id, payment, amount_minor, source, recorded_us FROM ledger"
+                  "SELECT kind, id, payment, amount_minor, source, recorded_us, webhook_id FROM ledger"
                   " WHERE purchase = ? ORDER BY seq",
                   "s", purchase);
   while (db_next (query, error))
     json_array_append_new (rows,
-                           json_pack ("{s:s, s:s, s:s, s:I, s:s, s:o}", "kind", db_get_text (query, 0), "id",
-                                      db_get_text (query, 1), "payment", db_get_text (query, 2), "amount",
-                                      (json_int_t)db_get_int (query, 3), "by", db_get_text (query, 4),
-                                      "recorded", time_text (db_get_int (query, 5))));
+                           json_pack ("{s:s, s:s, s:s, s:I, s:s, s:o, s:o}", "kind", db_get_text (query, 0),
+                                      "id", db_get_text (query, 1), "payment", db_get_text (query, 2),
+                                      "amount", (json_int_t)db_get_int (query, 3), "by",
+                                      db_get_text (query, 4), "recorded", time_text (db_get_int (query, 5)),
+                                      "webhook-id", text (db_get_text (query, 6))));
   return rows;
 }
 

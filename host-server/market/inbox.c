@@ -33,7 +33,8 @@ inbox_take (Turn *turn, const Delivery *delivery, InboxOutcome *outcome, BooksOu
   const char *meaning = "poison", *reason = delivery->poison;
   if (delivery->event != NULL)
     {
-      if (!books_apply (turn, delivery->provider, delivery->event, "callback", books, &reason, error))
+      if (!books_apply (turn, delivery->provider, delivery->event,
+                        &(Evidence){ "callback", delivery->webhook_id, digest }, books, &reason, error))
         return FALSE;
       meaning = books_outcome_to_text (*books);
     }

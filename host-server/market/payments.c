@@ -288,7 +288,7 @@ apply_report (Turn *turn, const Call *call, GError **error)
       const MoneyEvent *event = g_ptr_array_index (call->events, i);
       BooksOutcome outcome;
       const char *reason;
-      if (!books_apply (turn, call->provider, event, "poll", &outcome, &reason, error))
+      if (!books_apply (turn, call->provider, event, &(Evidence){ "poll" }, &outcome, &reason, error))
         return FALSE;
       if (outcome != BOOKS_MISMATCH && outcome != BOOKS_NO_ORDER)
         continue;
@@ -477,7 +477,7 @@ refund_done (Turn *turn, const Call *call, const RefundRow *row, Purchase *purch
   BooksOutcome outcome;
   const char *reason;
   if (!set_refund (turn, call->subject, "confirmed", call->refund, error)
-      || !books_apply (turn, call->provider, &event, "refund", &outcome, &reason, error))
+      || !books_apply (turn, call->provider, &event, &(Evidence){ "refund" }, &outcome, &reason, error))
     return FALSE;
   if (outcome == BOOKS_MISMATCH)
     turn_log (turn, LOG_LEVEL_ERROR, "refund=%s order=%s: %s", call->subject, row->purchase, reason);

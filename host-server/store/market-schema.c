@@ -210,8 +210,7 @@ static const char *const steps[] = {
   "ALTER TABLE plugin ADD COLUMN policy TEXT NOT NULL DEFAULT 'on-payment';"
   "ALTER TABLE purchase ADD COLUMN closed_as TEXT;"
   "ALTER TABLE purchase_line ADD COLUMN is_reserve BIGINT NOT NULL DEFAULT 0;"
-  "ALTER TABLE generation ADD COLUMN purpose TEXT NOT NULL DEFAULT 'first';" /* first | replacement | reissue
-                                                                              */
+  "ALTER TABLE generation ADD COLUMN purpose TEXT NOT NULL DEFAULT 'first';" /* replacement | reissue */
   "UPDATE generation SET purpose = 'replacement' WHERE generation > 0;"
   "ALTER TABLE generation ADD COLUMN sealed BLOB;"
   "ALTER TABLE generation ADD COLUMN expires_us BIGINT NOT NULL DEFAULT 0;"
@@ -238,6 +237,10 @@ static const char *const steps[] = {
   "DROP INDEX purchase_unsettled;"
   "CREATE INDEX purchase_unsettled ON purchase (changed_us) WHERE phase IN ('created', 'reserving', 'paid',"
   "  'issuing', 'refund-due', 'refunding', 'review')",
+
+  /* The proof that a callback leaves: the delivery's id and the SHA-256 of its body. NULL if the host asked. */
+  "ALTER TABLE ledger ADD COLUMN webhook_id TEXT;"
+  "ALTER TABLE ledger ADD COLUMN body_digest BLOB",
 };
 
 const SchemaFamily market_schema = { "market", STORE_MARKET, steps, G_N_ELEMENTS (steps) };
