@@ -543,7 +543,7 @@ revoke_work (Turn *turn, gpointer data, GError **error)
     return TRUE;
   turn_log (turn, LOG_LEVEL_INFO, "serial revoked by hand account=%s plugin=%s", command->account, plugin);
   return entitlement_end (turn, command->account, plugin, error)
-         && issue_abandon (turn, entitlement->line, error) && issue_burn (turn, entitlement->line, error);
+         && issue_burn_all (turn, command->account, plugin, error);
 }
 
 static void
