@@ -120,17 +120,21 @@ class Gate:
 
 
 class CasesShop(Shop):
-    def __init__(self, folder, market=None, stub=(), **options):
+    def __init__(self, folder, market=None, stub=(), modules=None, **options):
+        self.modules = modules
         super().__init__(folder, market={**STEADY, **(market or {})}, stub=stub, **options)
         self.provider = Wire(lambda: self.stub.address)
         self.servers, self.wires, self.names = {}, {}, itertools.count(1)
         self.customers = []
-        self.modules = self.folder / "modules"
 
     def start(self):
         super().start()
+        if self.modules:
+            self.host.groups["modules"]["folder"] = self.modules
         self.host.groups["http"]["listen"] = self.host.addresses["http"]  # where the provider calls, after a restart too
         self.host.write_config()
+        if self.modules:
+            self.host.restart()
         return self
 
     def stop(self):
@@ -154,12 +158,13 @@ class CasesShop(Shop):
 
     # --- what is on sale
 
-    def sell(self, source, *, keys=2, mode="normal", fallback=None, module="libweather-keygen.so", **options):
+    def sell(self, source, *, keys=2, faults=(), fallback=None, module="libweather-keygen.so", **options):
         """Puts a plugin of its own on sale: its name. `keys`: how many its pool has."""
         name = f"{source}-{next(self.names)}"
         base = None
         if "plugin-server" in (source, fallback):
-            server = self.servers[name] = PluginServer(self.folder, name, "--mode", mode, secret=self.vendor_secret).start()
+            server = self.servers[name] = PluginServer(
+                self.folder, name, *(word for fault in faults for word in ("--fault", fault)), secret=self.vendor_secret).start()
             self.wires[name] = Wire(lambda: server.address)
             base = self.wires[name].base
         self.plugin(name, source=source, fallback=fallback, base=base,
@@ -174,13 +179,6 @@ class CasesShop(Shop):
         gate = Gate()
         (self.wires[plugin] if plugin else self.provider).faults.append(getattr(gate, side))
         return gate
-
-    def turn(self, plugin, mode):
-        """The vendor's server starts anew and behaves otherwise."""
-        server = self.servers[plugin]
-        server.stop()
-        server.arguments = ("--mode", mode)
-        server.start()
 
     def pool(self, plugin):
         [row] = [row for row in self.host.hostctl_json("pool", "status") if row["plugin"] == plugin]
@@ -304,8 +302,8 @@ class Case:
         assert self.told() == list(tokens), f"told {self.told()}, not {list(tokens)}"
         self.n_heard = len(self.customer.pushed)
 
-    def settle(self, *, books, provider, vendor, serial, told, timeout=15):
-        """All four views come to be this."""
+    def settle_books(self, *, books, provider, vendor, timeout=15):
+        """What the three parties have written down comes to be this."""
         expected = {"books": books, "provider": provider, "vendor": vendor}
         seen = {}
 
@@ -319,10 +317,13 @@ class Case:
             log = "\n".join(line for line in self.shop.log().splitlines() if self.id in line or self.plugin in line)
             wrong = "\n".join(f"{view}: {seen[view]}\n  not {text}" for view, text in expected.items() if seen[view] != text)
             raise AssertionError(f"{wrong}\n{log[-4000:]}") from None
+
+    def settle(self, *, books, provider, vendor, serial, told, timeout=15):
+        """All views come to be this."""
+        self.settle_books(books=books, provider=provider, vendor=vendor, timeout=timeout)
         self.hear(*told.split())
         state, _serial = self.serial()
         assert state == serial, f"the user's serial is {state}, not {serial}"
-        return self
 
     # --- what happens
 
@@ -386,7 +387,7 @@ def copy_modules(folder, **orders):
     """A folder of keygens to configure: those that are built, and copies of the hostile one that do as they are told."""
     folder = pathlib.Path(folder)
     folder.mkdir()
-    for keygen in BUILD.glob("keygen-modules/*.so"):
+    for keygen in [*BUILD.glob("keygen-modules/*.so"), *BUILD.glob("tests/keygens/*.so")]:
         shutil.copy(keygen, folder)
     [hostile] = BUILD.glob("tests/hostile/hostile.so")
     for name, order in orders.items():
