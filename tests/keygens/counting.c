@@ -1,4 +1,5 @@
-/* A keygen with no imagination: everybody gets the same serial, unless the host asks with the next counter. */
+/* A keygen with no imagination: everybody gets the same serial, unless the host asks with the next counter.
+ */
 #include <host/keygen.h>
 
 #include <stdio.h>
