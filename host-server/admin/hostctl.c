@@ -1,9 +1,12 @@
 /* hostctl: administration from the command line (protocol.md section 11).
  *
- * It knows no command by itself. The server greets with the table of its commands; the words of the command
- * line are read by that table, files are read here, and a secret comes from the first line of standard input.
+ * The server greets with the table of its commands; the words of the command line are read by that table,
+ * files are read here, and a secret comes from the first line of standard input. The few commands that are
+ * for people without a server are in a table of their own.
  */
+#include "host-server/admin/hostctl-local.h"
 #include "host-server/admin/hostctl-print.h"
+#include "host-server/admin/vendor-check.h"
 
 #include "common/base/secret.h"
 
@@ -31,6 +34,7 @@
 static const char usage[]
     = "usage: hostctl --config FILE [--json] COMMAND [ARGUMENT...]\n"
       "       hostctl --config FILE help [COMMAND]\n"
+      "       hostctl vendor check URL --plugin ID [OPTION...]      without a server; for vendors\n"
       "exit codes: 0 done, 1 refused or not found, 2 usage, 3 no connection to the server\n";
 
 typedef struct
@@ -129,6 +133,14 @@ write_line (int fd, const json_t *object)
   return done == length;
 }
 
+/* --- what needs no server */
+
+static const HostctlLocal local_commands[] = {
+  { "vendor check",
+    "URL --plugin ID [--term TERM] [--secret-file FILE | --secret-fd N] [--timeout S] [--ca-file FILE]",
+    "try a plugin server as the host would; needs no server", vendor_check },
+};
+
 /* --- help */
 
 static char *
@@ -167,9 +179,19 @@ compare_names (gconstpointer a, gconstpointer b)
                     json_string_value (json_object_get (*other, "name")));
 }
 
-static int
-help (const json_t *commands, const CommandLine *line)
+static void
+add_local_commands (json_t *commands)
 {
+  for (gsize i = 0; i < G_N_ELEMENTS (local_commands); i++)
+    json_array_append_new (commands, json_pack ("{s:s, s:s, s:[{s:s, s:s}]}", "name", local_commands[i].name,
+                                                "help", local_commands[i].help, "arguments", "name",
+                                                local_commands[i].arguments, "kind", "word"));
+}
+
+static int
+help (json_t *commands, const CommandLine *line)
+{
+  add_local_commands (commands);
   g_autoptr (GString) wanted = g_string_new (NULL);
   for (guint i = 1; i < line->words->len; i++)
     g_string_append_printf (wanted, "%s%s", i > 1 ? " " : "", (char *)line->words->pdata[i]);
@@ -472,6 +494,33 @@ run (int fd, FILE *stream, const json_t *commands, const CommandLine *line)
              : code;
 }
 
+static const HostctlLocal *
+find_local (const CommandLine *line)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (local_commands); i++)
+    {
+      g_auto (GStrv) names = g_strsplit (local_commands[i].name, " ", 2);
+      guint n = g_strv_length (names);
+      gboolean is_it = line->words->len >= n;
+      for (guint at = 0; at < n && is_it; at++)
+        is_it = strcmp (line->words->pdata[at], names[at]) == 0;
+      if (is_it)
+        return &local_commands[i];
+    }
+  return NULL;
+}
+
+static int
+run_local (const HostctlLocal *command, const CommandLine *line)
+{
+  guint n_names = strchr (command->name, ' ') != NULL ? 2 : 1;
+  g_autoptr (GPtrArray) words = g_ptr_array_new ();
+  for (guint i = n_names; i < line->words->len; i++)
+    g_ptr_array_add (words, line->words->pdata[i]);
+  g_ptr_array_add (words, NULL);
+  return command->run (&(HostctlLocalCall){ (char **)words->pdata, line->is_json, read_secret });
+}
+
 static int
 talk (const CommandLine *line)
 {
@@ -484,7 +533,7 @@ talk (const CommandLine *line)
     return fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
   FILE *stream = fdopen (fd, "r");
   json_t *greeting = read_line (stream);
-  const json_t *commands = json_object_get (greeting, "commands");
+  json_t *commands = json_object_get (greeting, "commands");
   int code;
   if (!json_is_array (commands))
     code = fail (EXIT_NO_CONNECTION, "the server on '%s' does not talk to this user", folder);
@@ -539,6 +588,9 @@ main (int argc, char **argv)
   g_autoptr (GPtrArray) words = g_ptr_array_new ();
   CommandLine line = { .words = words };
   read_command_line (argc, argv, &line);
+  const HostctlLocal *local = find_local (&line);
+  if (local != NULL)
+    return run_local (local, &line);
   if (line.config == NULL || words->len == 0 || ((char *)words->pdata[0])[0] == '-')
     {
       fputs (usage, stderr);

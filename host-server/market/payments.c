@@ -131,6 +131,17 @@ load (Turn *turn, const char *id, Purchase **purchase, GError **error)
 
 /* Create a checkout. */
 
+/* The order ends with what the buyer can still pay. */
+static gboolean
+take_end (Turn *turn, const Call *call, Purchase *purchase, GError **error)
+{
+  if (call->expires_us == 0)
+    return TRUE;
+  purchase->expires_us = call->expires_us;
+  return db_run (turn->db, error, "UPDATE purchase SET expires_us = ? WHERE id = ?", "is", call->expires_us,
+                 purchase->id);
+}
+
 static gboolean
 take_checkout (Turn *turn, Call *call, Purchase *purchase, GError **error)
 {
@@ -143,8 +154,8 @@ take_checkout (Turn *turn, Call *call, Purchase *purchase, GError **error)
       return TRUE;
     }
   purchase->charge_url = g_strdup (call->url);
-  if (call->expires_us > 0) /* the order ends with what the buyer can still pay */
-    purchase->expires_us = call->expires_us;
+  if (!take_end (turn, call, purchase, error))
+    return FALSE;
   if (purchase_is_opening (purchase) && !purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error))
     return FALSE;
   if (!purchase->is_decline_wanted || purchase->phase != PHASE_AWAITING_PAYMENT)

@@ -264,7 +264,7 @@ Delivering
 deliver_body (Fixture *f, const char *webhook_id, const char *body)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MoneyEvent) event = provider_standard.read_event (body, strlen (body), &error);
+  g_autoptr (MoneyEvent) event = f->provider.type->read_event (body, strlen (body), &error);
   Delivering d = { .delivery = { &f->provider, webhook_id, body, strlen (body), event,
                                  error != NULL ? error->message : NULL } };
   turn (f, deliver_work, &d);
