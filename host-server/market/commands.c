@@ -291,8 +291,9 @@ issues_json (Db *db, const char *line, GError **error)
       "s", line);
   while (db_next (query, error))
     json_array_append_new (
-        rows, json_pack ("{s:I, s:s, s:s, s:I, s:s}", "generation", (json_int_t)db_get_int (query, 0),
-                         "state", db_get_text (query, 1), "source", db_get_text (query, 2), "counter",
+        rows, json_pack ("{s:I, s:o, s:s, s:s, s:I, s:s}", "generation", (json_int_t)db_get_int (query, 0),
+                         "request", json_sprintf ("%s.%d", line, (int)db_get_int (query, 0)), "state",
+                         db_get_text (query, 1), "source", db_get_text (query, 2), "counter",
                          (json_int_t)db_get_int (query, 3), "reason", db_get_text (query, 4)));
   return rows;
 }

@@ -195,10 +195,11 @@ class Shop:
 
     # --- what is on sale
 
-    def plugin(self, name, *, source, price=500, base=None, module=None, fallback=None, term=None, currency="EUR"):
+    def plugin(self, name, *, source, price=500, base=None, module=None, fallback=None, term=None, currency="EUR",
+               policy=None):
         groups = {"Plugin": {"id": name, "name": name.capitalize(), "vendor": "acme", "version": "1.0",
                              "summary": f"all about {name}", "price": price, "currency": currency, "term": term},
-                  "Serial": {"source": source, "module": module, "fallback": fallback}}
+                  "Serial": {"source": source, "module": module, "fallback": fallback, "policy": policy}}
         if base:
             groups["PluginServer"] = {"base": base}
         path = self.folder / f"{name}.manifest"
