@@ -338,6 +338,7 @@ market_new (Server *server, GError **error)
   callbacks_init (market);
   market_commands_init (market);
   removal_init (market);
+  check_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
   sweep_init (market);
   return market;
