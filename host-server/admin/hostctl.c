@@ -460,7 +460,7 @@ print_answer (FILE *stream, gboolean is_list, gboolean is_json)
     }
   if (code == EXIT_SUCCESS && is_json && !is_list && json_array_size (rows) == 0)
     puts ("{}");
-  if (code == EXIT_SUCCESS && !is_json && is_list)
+  if (!is_json && is_list && (code == EXIT_SUCCESS || json_array_size (rows) > 0))
     hostctl_print_list (stdout, rows);
   if (code == EXIT_SUCCESS && !is_json && !is_list && json_array_size (rows) > 0)
     hostctl_print_object (stdout, json_array_get (rows, 0));

@@ -392,6 +392,7 @@ market_new (Server *server, GError **error)
   adhoc_vendor_init (market);
   adhoc_admin_init (market);
   notices_init (market);
+  check_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
   sweep_init (market);
   return market;

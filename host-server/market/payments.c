@@ -256,6 +256,15 @@ find_purchase (Market *market, const Job *job, Provider **provider)
 }
 
 void
+payments_find_callback (Market *market, Provider *provider)
+{
+  /* Without a public URL callbacks come to where we listen: both on one machine. */
+  if (provider->callback_url == NULL && http_peek_address (market->server->http) != NULL)
+    provider->callback_url = g_strconcat ("http://", http_peek_address (market->server->http), "/v1/billing/",
+                                          provider->name, NULL);
+}
+
+void
 payments_run_checkout (Market *market, const Job *job)
 {
   Provider *provider;
@@ -279,10 +288,7 @@ payments_run_checkout (Market *market, const Job *job)
     .created_us = purchase->created_us,
     .expires_us = purchase->expires_us,
   };
-  /* Without a public URL callbacks come to where we listen: both on one machine. */
-  if (provider->callback_url == NULL && http_peek_address (market->server->http) != NULL)
-    provider->callback_url = g_strconcat ("http://", http_peek_address (market->server->http), "/v1/billing/",
-                                          provider->name, NULL);
+  payments_find_callback (market, provider);
   Call *call = call_new (market, job, job->subject);
   call->provider = provider;
   market_begin_call (market, call, call_free);

@@ -500,11 +500,13 @@ read_session (ProviderCall *call, ProviderJson *reader, json_t *session)
   report->status = judge_session (session, intent);
   if (report->order == NULL)
     provider_json_fail (reader, "metadata.order");
+  Money money = need_money (reader, session, "amount_total");
+  report->amount_minor = money.minor;
+  memcpy (report->currency, money.currency, sizeof report->currency);
   if (reader->error != NULL || report->status != CHECKOUT_PAID)
     return;
 
   const char *payment = need_reference (reader, session, "payment_intent");
-  Money money = need_money (reader, session, "amount_total");
   if (!json_is_object (charge))
     provider_json_fail (reader, "payment_intent.latest_charge");
   if (reader->error != NULL)

@@ -70,6 +70,8 @@ void sweep_stop (Market *market);
 void payments_run_checkout (Market *market, const Job *job);
 void payments_run_cancel (Market *market, const Job *job);
 void payments_run_refund (Market *market, const Job *job);
+/* Where @provider can call us, once it is known where we listen. */
+void payments_find_callback (Market *market, Provider *provider);
 void payments_poll (Market *market, const char *purchase, const char *provider, const char *checkout);
 
 /* The parts that register themselves. */
@@ -104,6 +106,8 @@ void adhoc_user_init (Market *market);
 void adhoc_vendor_init (Market *market);
 void adhoc_admin_init (Market *market);
 void role_commands_init (Market *market);
+/* check.c: `billing check`. */
+void check_init (Market *market);
 
 /* rings.c: the secrets shared with providers and vendors. */
 /* Inside a turn: the ring of @peer; seeded with @seed if it is not in it (NULL: nothing is seeded). */
