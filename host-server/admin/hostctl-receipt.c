@@ -12,6 +12,20 @@
 #define MAX_FILE     (16 * 1024 * 1024)
 #define MAX_LINE     4096
 
+json_t *
+hostctl_receipt_describe (void)
+{
+  static const char *const options[] = { "--jwks", "--serial", "--buyer", "--body", "--issuer" };
+  json_t *arguments = json_array ();
+  json_array_append_new (arguments,
+                         json_pack ("{s:s, s:s, s:b}", "name", "FILE", "kind", "file", "optional", 0));
+  for (gsize i = 0; i < G_N_ELEMENTS (options); i++)
+    json_array_append_new (arguments,
+                           json_pack ("{s:s, s:s, s:b}", "name", options[i], "kind", "value", "optional", 1));
+  return json_pack ("{s:s, s:o, s:s}", "name", "receipt verify", "arguments", arguments, "help",
+                    "whether a receipt is good; with --jwks it needs no server");
+}
+
 typedef struct
 {
   char *file;

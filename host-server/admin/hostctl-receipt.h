@@ -8,6 +8,9 @@
 #define HOSTCTL_RECEIPT_SYNOPSIS                                                                             \
   "receipt verify FILE [--jwks FILE] [--serial SERIAL] [--buyer NAME] [--body FILE] [--issuer URL]"
 
+/* The command as the server's table describes its own, for the help; a new reference. */
+json_t *hostctl_receipt_describe (void);
+
 /* The JWKS of the running server, a new reference; NULL after saying why not, and then *@code is how to end.
  */
 typedef json_t *(*HostctlKeys) (gpointer data, int *code);
