@@ -177,6 +177,16 @@ free_document (gpointer document)
   receipt_document_free (document);
 }
 
+/* Made of what a compact JWS is made of; nothing else can be one. */
+static gboolean
+is_compact (const char *text, gsize length)
+{
+  for (gsize i = 0; i < length; i++)
+    if (!g_ascii_isalnum (text[i]) && text[i] != '-' && text[i] != '_' && text[i] != '.')
+      return FALSE;
+  return TRUE;
+}
+
 GPtrArray *
 receipt_documents_parse (const char *text, gsize length, GError **error)
 {
@@ -185,7 +195,7 @@ receipt_documents_parse (const char *text, gsize length, GError **error)
     length--;
   for (; length > 0 && g_ascii_isspace (*text); length--)
     text++;
-  if (length > 0 && *text != '{' && memchr (text, '\0', length) == NULL)
+  if (length > 0 && is_compact (text, length))
     {
       g_autofree char *jws = g_strndup (text, length);
       g_ptr_array_add (documents, receipt_document_new (jws));

@@ -246,7 +246,8 @@ test_documents_are_one_or_a_chain_or_bare (Fixture *f, gconstpointer unused)
                         "{\"receipt\":\"a\",\"disclosures\":{\"serial\":\"AA\"}}",
                         "{\"receipt\":\"a\",\"disclosures\":{\"serial\":null}}",
                         "{\"receipt\":\"a\",\"disclosures\":{\"colour\":\"AA\"}}",
-                        "{\"receipt\":\"a\"} trailing" };
+                        "{\"receipt\":\"a\"} trailing",
+                        "a.b.\xe9" };
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
     {
       g_assert_null (receipt_documents_parse (bad[i], strlen (bad[i]), &error));

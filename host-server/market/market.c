@@ -403,6 +403,7 @@ market_stop (Market *market)
 {
   market->is_closing = TRUE;
   sweep_stop (market);
+  receipts_stop (market);
   waiters_free (g_steal_pointer (&market->waiters), market);
   g_clear_pointer (&market->http, http_client_free);
 

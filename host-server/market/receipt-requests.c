@@ -121,36 +121,88 @@ show_receipt (ControlCall *call, gpointer data)
 
 /* --- delivery */
 
+#define MAX_ACKNOWLEDGED 64 /* pushes noted by one write */
+
 typedef struct
 {
   char *account;
   gint64 since, ver;
 } Acknowledged;
 
+static void
+acknowledged_free (gpointer data)
+{
+  Acknowledged *push = data;
+  g_free (push->account);
+  g_free (push);
+}
+
 static gboolean
 acknowledged_work (Turn *turn, gpointer data, GError **error)
 {
-  const Acknowledged *push = data;
-  return receipts_note_delivery (turn, push->account, push->since, push->ver, error);
+  const GPtrArray *pushes = data;
+  for (guint i = 0; i < pushes->len; i++)
+    {
+      const Acknowledged *push = g_ptr_array_index (pushes, i);
+      if (!receipts_note_delivery (turn, push->account, push->since, push->ver, error))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 static void
 acknowledged_done (Market *market, gpointer data, const GError *error)
 {
-  Acknowledged *push = data;
+  GPtrArray *pushes = data;
   crash_point (DELIVERY_COMMITTED);
-  if (error != NULL) /* the receipt goes on saying that nobody acknowledged it */
-    log_error ("market", "a delivery could not be noted account=%s: %s", push->account, error->message);
-  g_free (push->account);
-  g_free (push);
+  if (error != NULL) /* their receipts go on saying that nobody acknowledged them */
+    log_error ("market", "%u deliveries could not be noted: %s", pushes->len, error->message);
+  g_ptr_array_unref (pushes);
+}
+
+static void
+write_acknowledged (Market *market)
+{
+  if (market->acknowledging != NULL)
+    g_source_destroy (market->acknowledging);
+  g_clear_pointer (&market->acknowledging, g_source_unref);
+  if (market->acknowledged != NULL)
+    market_write (market, acknowledged_work, acknowledged_done, g_steal_pointer (&market->acknowledged));
+}
+
+static gboolean
+on_idle (gpointer data)
+{
+  write_acknowledged (data);
+  return G_SOURCE_REMOVE;
 }
 
 void
 receipts_note_push (Market *market, const char *account, gint64 since, gint64 ver)
 {
+  if (market->is_closing)
+    return;
+  if (market->acknowledged == NULL)
+    market->acknowledged = g_ptr_array_new_with_free_func (acknowledged_free);
   Acknowledged *push = g_new (Acknowledged, 1);
   *push = (Acknowledged){ g_strdup (account), since, ver };
-  market_write (market, acknowledged_work, acknowledged_done, push);
+  g_ptr_array_add (market->acknowledged, push);
+  if (market->acknowledged->len >= MAX_ACKNOWLEDGED)
+    write_acknowledged (market);
+  else if (market->acknowledging == NULL)
+    {
+      /* When there is nothing else to do: at once on a quiet server, and many in one write on a busy one. */
+      market->acknowledging = g_idle_source_new ();
+      g_source_set_priority (market->acknowledging, G_PRIORITY_LOW);
+      g_source_set_callback (market->acknowledging, on_idle, market, NULL);
+      g_source_attach (market->acknowledging, g_main_context_get_thread_default ());
+    }
+}
+
+void
+receipts_stop (Market *market)
+{
+  write_acknowledged (market);
 }
 
 void

@@ -15,7 +15,6 @@ typedef struct
   gint64 seq; /* 0: the line has no receipt */
   gint64 ledger_seq, fulfilled_us, delivered_us;
   guint8 serial_hash[RECEIPT_HASH_BYTES];
-  gboolean is_signed;
 } Head;
 
 static gboolean
@@ -23,11 +22,10 @@ load_head (Turn *turn, const char *line, Head *head, GError **error)
 {
   gboolean is_found;
   *head = (Head){ 0 };
-  g_autoptr (DbQuery) query
-      = db_query (turn->db,
-                  "SELECT seq, ledger_seq, fulfilled_us, delivered_us, serial_hash, jws IS NOT NULL"
-                  " FROM receipt WHERE line = ? ORDER BY seq DESC LIMIT 1",
-                  "s", line);
+  g_autoptr (DbQuery) query = db_query (turn->db,
+                                        "SELECT seq, ledger_seq, fulfilled_us, delivered_us, serial_hash"
+                                        " FROM receipt WHERE line = ? ORDER BY seq DESC LIMIT 1",
+                                        "s", line);
   if (!turn_find (query, &is_found, error))
     return FALSE;
   if (!is_found)
@@ -39,7 +37,6 @@ load_head (Turn *turn, const char *line, Head *head, GError **error)
   head->fulfilled_us = db_get_int (query, 2);
   head->delivered_us = db_get_int (query, 3);
   memcpy (head->serial_hash, hash, MIN (length, sizeof head->serial_hash));
-  head->is_signed = db_get_int (query, 5) != 0;
   return TRUE;
 }
 
@@ -108,15 +105,19 @@ static gboolean
 note_delivered (Turn *turn, const char *line, GError **error)
 {
   Head head;
+  if (!db_run (turn->db, error,
+               "UPDATE receipt SET delivered_us = ? WHERE line = ? AND delivered_us = 0 AND jws IS NULL"
+               " AND seq = (SELECT MAX (r.seq) FROM receipt r WHERE r.line = ?)",
+               "iss", turn->now_us, line, line))
+    return FALSE;
+  if (db_get_changes (turn->db) > 0)
+    return TRUE;
   if (!load_head (turn, line, &head, error))
     return FALSE;
   if (head.seq == 0 || head.delivered_us != 0)
     return TRUE;
   head.delivered_us = turn->now_us;
-  if (head.is_signed)
-    return append (turn, line, &head, "delivered", error);
-  return db_run (turn->db, error, "UPDATE receipt SET delivered_us = ? WHERE line = ? AND seq = ?", "isi",
-                 turn->now_us, line, head.seq);
+  return append (turn, line, &head, "delivered", error);
 }
 
 gboolean

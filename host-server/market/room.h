@@ -27,6 +27,8 @@ struct Market
   gint64 timer_us;        /* its wall time; 0: none */
   GSource *sweep;
   gint64 seen_wall_us, seen_monotonic_us; /* at the last sweep */
+  GPtrArray *acknowledged;   /* pushes to be noted in receipts; NULL: none */
+  GSource *acknowledging;
   gboolean is_closing;
   guint64 n_refused_callbacks; /* not authentic, or not even an envelope */
   guint64 n_other_mode;
@@ -99,6 +101,7 @@ void order_commands_init (Market *market);
 void removal_init (Market *market);
 /* receipt-requests.c */
 void receipts_init (Market *market);
+void receipts_stop (Market *market);
 /* A client has acknowledged the push of what changed for @account after @since, up to @ver. */
 void receipts_note_push (Market *market, const char *account, gint64 since, gint64 ver);
 /* Commands of standard clients (XEP-0050), by who may: everyone, vendors' members, administrators. */

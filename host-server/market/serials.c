@@ -154,8 +154,7 @@ pushed (PushOutcome outcome, gpointer data)
   crash_point (PUSH_ACKNOWLEDGED);
   if (outcome != PUSH_ACCEPTED)
     drop (push->subscribers, push->full_jid);
-  else if (push->account != NULL && push->subscribers->market != NULL
-           && !push->subscribers->market->is_closing)
+  else if (push->account != NULL && push->subscribers->market != NULL)
     receipts_note_push (push->subscribers->market, push->account, push->since, push->ver);
   subscribers_unref (push->subscribers);
   g_free (push->account);
