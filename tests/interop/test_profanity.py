@@ -1,6 +1,7 @@
 """profanity in a terminal of tmux, typed at as a person does."""
 
 import os
+import pathlib
 import shutil
 import subprocess
 import uuid
@@ -28,6 +29,7 @@ class Terminal:
 
     def __init__(self, folder, command):
         self.tmux = ["tmux", "-L", f"stoa-{uuid.uuid4().hex[:8]}", "-f", "/dev/null"]
+        pathlib.Path(folder).mkdir(exist_ok=True)
         environment = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"),
                        "XDG_DATA_HOME": str(folder / "share"), "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
         subprocess.run([*self.tmux, "new-session", "-d", "-x", "160", "-y", "50", command], env=environment, check=True)
