@@ -120,18 +120,19 @@ def test_case_money_after_expiry_when_bought_again(open_shop):
                   serial="active", told="paid fulfilled +active")
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_case_reserved_order_expires(open_shop, source):
+def test_case_reserved_order_expires(open_shop):
     """What was set aside is let go; late money gets another serial."""
     shop = open_shop("late", reserve_hold_s="1.2")
-    case = shop.enter().order(shop.sell(source, policy="reserve"))
-    case.open_page()
-    case.settle(books="expired/expired; serial abandoned", provider="expired",
-                vendor={"keygen": "", "plugin-server": "void", "pool": "free 2"}[source], serial="none", told="expired")
-    case.pay_opened_page()
-    case.settle(books="fulfilled/paid; payment 500; serial abandoned, serial issued", provider="paid: 500",
-                vendor={"keygen": "", "plugin-server": "void, issued", "pool": "free 1, delivered 1"}[source],
-                serial="active", told="paid fulfilled +active")
+    cases = {source: shop.enter().order(shop.sell(source, policy="reserve")) for source in SOURCES}
+    for case in cases.values():
+        case.open_page()
+    for source, case in cases.items():
+        case.settle(books="expired/expired; serial abandoned", provider="expired",
+                    vendor={"keygen": "", "plugin-server": "void", "pool": "free 2"}[source], serial="none", told="expired")
+        case.pay_opened_page()
+        case.settle(books="fulfilled/paid; payment 500; serial abandoned, serial issued", provider="paid: 500",
+                    vendor={"keygen": "", "plugin-server": "void, issued", "pool": "free 1, delivered 1"}[source],
+                    serial="active", told="paid fulfilled +active")
 
 
 def test_case_reserved_order_expires_and_the_key_is_gone(open_shop):
