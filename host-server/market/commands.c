@@ -23,6 +23,7 @@ typedef struct
   GPtrArray *keys; /* of Secret */
   gboolean is_dry_run;
   char *account;
+  char *user; /* bare address */
   Secret *secret;
   /* results */
   gboolean is_found;
@@ -47,6 +48,7 @@ command_free (Command *command)
   if (command->keys != NULL)
     g_ptr_array_unref (command->keys);
   g_free (command->account);
+  g_free (command->user);
   secret_free (command->secret);
   json_decref (command->rows);
   g_free (command);
@@ -348,14 +350,13 @@ order_rows (Db *db, gpointer data, GError **error)
 {
   Command *command = data;
   GError *local = NULL;
-  const char *user = control_call_get_text (command->call, "USER");
   command->rows = json_array ();
   g_autoptr (DbQuery) query
       = db_query (db,
                   "SELECT p.id, p.user, l.plugin, p.phase, p.payment, p.price_minor, p.currency,"
                   " p.reason, p.created_us FROM purchase p JOIN purchase_line l ON l.purchase = p.id"
                   " WHERE p.user = COALESCE (?, p.user) ORDER BY p.id DESC LIMIT ?",
-                  "si", user, (gint64)LIST_LIMIT);
+                  "si", command->user, (gint64)LIST_LIMIT);
   while (db_next (query, &local))
     json_array_append_new (command->rows,
                            json_pack ("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o}", "order",
@@ -371,7 +372,13 @@ static void
 list_orders (ControlCall *call, gpointer data)
 {
   Market *market = data;
-  store_read (market->server->store, STORE_MARKET, order_rows, send_rows, command_new (market, call));
+  Command *command = command_new (market, call);
+  const char *user = control_call_get_text (call, "USER");
+  if (user != NULL) /* who was removed has orders still */
+    command->user = strchr (user, '@') != NULL
+                        ? g_strdup (user)
+                        : g_strconcat (user, "@", jid_get_domain (market->server->domain), NULL);
+  store_read (market->server->store, STORE_MARKET, order_rows, send_rows, command);
 }
 
 static json_t *
