@@ -147,6 +147,7 @@ sum_disputes (Books *books, GHashTable *disputes)
         {
           payment->lost_minor += amount;
           books->sums.lost += amount;
+          books->sums.n_lost_in_vain += amount == 0;
         }
     }
 }

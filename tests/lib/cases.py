@@ -104,19 +104,16 @@ class Gate:
 
     def before(self, forward):
         self.reached.set()
-        assert self.is_open.wait(20)
-        return forward()
+        return forward() if self.is_open.wait(20) else None
 
     def after(self, forward):
         answer = forward()
         self.reached.set()
-        assert self.is_open.wait(20)
-        return answer
+        return answer if self.is_open.wait(20) else None
 
     def instead(self, _forward):
         self.reached.set()
-        assert self.is_open.wait(20)
-        return 503, b"{}"
+        return (503, b"{}") if self.is_open.wait(20) else None
 
 
 class CasesShop(Shop):

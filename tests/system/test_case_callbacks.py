@@ -273,3 +273,15 @@ def test_case_dispute_won_before_the_payment(paid):
     paid.tell()
     paid.settle(books="refunded/refunded; dispute-won 500, dispute 500, payment 500, refund 500; back 500 confirmed",
                 provider="paid: 500 (refund 500 done, dispute won)", vendor="", serial="none", told="refunding refunded")
+
+
+@pytest.mark.parametrize("source", ["keygen", "plugin-server", "pool"])
+def test_case_refund_before_the_payment_of_a_reserved_order(shop, source):
+    """It goes back before the serial was anybody's."""
+    case = shop.enter().order(shop.sell(source, policy="reserve"))
+    case.pay()
+    case.refund_there(500)
+    case.tell("payment.refunded")
+    case.tell()
+    case.settle(books="refunded/refunded; refund 500, payment 500; serial abandoned", provider="paid: 500 (refund 500 done)",
+                vendor={"keygen": "", "plugin-server": "void", "pool": "free 2"}[source], serial="none", told="refunded")

@@ -1,19 +1,20 @@
 """Cases of docs/money.md: money that is late, short, too much, given back or disputed, and what a person decides."""
 
 import time
-import uuid
 
 import pytest
 
 from lib.cases import CasesShop
 from lib.host import HostctlError
-from lib.market import MARKET
+from lib.market import MARKET, SERIALS
 from lib.process import wait_until
 from lib.xmpp import error_condition
 
 SOURCES = ["keygen", "plugin-server", "pool"]
 HAS = {"keygen": "", "plugin-server": "issued", "pool": "free 1, delivered 1"}  # the vendor's view of a serial,
 ENDED = {"keygen": "", "plugin-server": "void", "pool": "free 1, burned 1"}  # and of one that must not be used any more
+BACK = "refunded/refunded; payment 500, refund 500; back 500 confirmed"
+PROVIDER_BACK = "paid: 500 (refund 500 done)"
 NOTHING = {"keygen": "", "plugin-server": "", "pool": "free 2"}
 
 
@@ -120,18 +121,55 @@ def test_case_money_after_expiry_when_bought_again(open_shop):
                   serial="active", told="paid fulfilled +active")
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_case_reserved_order_expires(open_shop, source):
+def test_case_money_after_expiry_when_retired(open_shop):
+    """What is not sold any more is not had by paying late."""
+    shop = open_shop("late", order_expiry_s="1.2")
+    case = shop.enter().order(shop.sell("pool"))
+    case.open_page()
+    case.hear("expired")
+    shop.host.hostctl("plugin", "retire", case.plugin)
+    case.pay_opened_page()
+    case.settle(books=BACK, provider=PROVIDER_BACK, vendor="free 2", serial="none", told="refunding refunded")
+
+
+RESOLVED = [
+    ("paid", "fulfilled/paid; payment 500; serial issued", "paid: 500", "free 1, delivered 1", "active", "paid fulfilled +active"),
+    ("refund", BACK, PROVIDER_BACK, "free 2", "none", "refunding refunded"),
+    ("closed", "closed/paid; payment 500", "paid: 500", "free 2", "none", "expired")]
+
+
+@pytest.mark.parametrize("decision, books, provider, vendor, serial, told", RESOLVED, ids=[row[0] for row in RESOLVED])
+def test_case_resolve_late_money(open_shop, decision, books, provider, vendor, serial, told):
+    """Under late_payment=review a person decides; what was closed comes back when its money moves again."""
+    shop = open_shop("late", order_expiry_s="1.2", late_payment="review")
+    case = shop.enter().order(shop.sell("pool"))
+    case.open_page()
+    case.settle(books="expired/expired", provider="expired", vendor="free 2", serial="none", told="expired")
+    case.pay_opened_page()
+    case.hear("review")
+    with pytest.raises(HostctlError, match="no serial"):
+        shop.host.hostctl("order", "resolve", case.id, "--as", "fulfilled")
+    shop.host.hostctl("order", "resolve", case.id, "--as", decision)
+    case.settle(books=books, provider=provider, vendor=vendor, serial=serial, told=told)
+    if decision == "closed":
+        case.refund_there(500)
+        case.settle(books="review/refunded; payment 500, refund 500", provider=PROVIDER_BACK, vendor=vendor, serial=serial,
+                    told="review")
+
+
+def test_case_reserved_order_expires(open_shop):
     """What was set aside is let go; late money gets another serial."""
     shop = open_shop("late", reserve_hold_s="1.2")
-    case = shop.enter().order(shop.sell(source, policy="reserve"))
-    case.open_page()
-    case.settle(books="expired/expired; serial abandoned", provider="expired",
-                vendor={"keygen": "", "plugin-server": "void", "pool": "free 2"}[source], serial="none", told="expired")
-    case.pay_opened_page()
-    case.settle(books="fulfilled/paid; payment 500; serial abandoned, serial issued", provider="paid: 500",
-                vendor={"keygen": "", "plugin-server": "void, issued", "pool": "free 1, delivered 1"}[source],
-                serial="active", told="paid fulfilled +active")
+    cases = {source: shop.enter().order(shop.sell(source, policy="reserve")) for source in SOURCES}
+    for case in cases.values():
+        case.open_page()
+    for source, case in cases.items():
+        case.settle(books="expired/expired; serial abandoned", provider="expired",
+                    vendor={"keygen": "", "plugin-server": "void", "pool": "free 2"}[source], serial="none", told="expired")
+        case.pay_opened_page()
+        case.settle(books="fulfilled/paid; payment 500; serial abandoned, serial issued", provider="paid: 500",
+                    vendor={"keygen": "", "plugin-server": "void, issued", "pool": "free 1, delivered 1"}[source],
+                    serial="active", told="paid fulfilled +active")
 
 
 def test_case_reserved_order_expires_and_the_key_is_gone(open_shop):
@@ -376,3 +414,63 @@ def test_case_dispute_while_a_refund_is_due(open_shop, end, books, provider, tol
                 vendor="free 2", serial="none", told="refunding")
     case.dispute(end)
     case.settle(books=books, provider=provider, vendor="free 2", serial="none", told=told)
+
+
+def test_case_dispute_lost_after_a_part_refund(shop):
+    """It takes what was left."""
+    case = shop.enter().bought(shop.sell("plugin-server"))
+    case.refund_there(200)
+    wait_until(lambda: case.books()["payment"] == "part-refunded")
+    case.dispute("open")
+    case.hear("+suspended")
+    case.dispute("lost")
+    case.settle(books="charged-back/charged-back; payment 500, refund 200, dispute 500, dispute-lost 500; serial issued",
+                provider="paid: 500 (refund 200 done, dispute lost)", vendor="void", serial="revoked", told="refunded +revoked")
+
+
+def test_case_refund_by_the_provider_while_disputed(shop):
+    """The provider may: then nothing is left to decide about."""
+    case = shop.enter().bought(shop.sell("plugin-server"))
+    case.dispute("open")
+    case.hear("+suspended")
+    case.refund_there(500)
+    case.settle(books="refunded/disputed; payment 500, dispute 500, refund 500; serial issued",
+                provider="paid: 500 (refund 500 done, dispute open)", vendor="void", serial="revoked", told="refunded +revoked")
+    case.dispute("won")
+    case.settle(books="refunded/refunded; payment 500, dispute 500, refund 500, dispute-won 500; serial issued",
+                provider="paid: 500 (refund 500 done, dispute won)", vendor="void", serial="revoked", told="")
+
+
+def test_case_dispute_of_a_refunded_order(shop):
+    """If the bank takes it as well, the money went back twice: a person must ask the provider."""
+    case = shop.enter().bought(shop.sell("pool"))
+    case.refund_there(500)
+    case.hear("refunded", "+revoked")
+    case.dispute("open")
+    wait_until(lambda: case.books()["payment"] == "disputed")
+    case.settle(books="refunded/disputed; payment 500, refund 500, dispute 500; serial issued",
+                provider="paid: 500 (refund 500 done, dispute open)", vendor="free 1, burned 1", serial="revoked", told="")
+    case.dispute("lost")
+    case.settle(books="review/refunded; payment 500, refund 500, dispute 500, dispute-lost 500; serial issued",
+                provider="paid: 500 (refund 500 done, dispute lost)", vendor="free 1, burned 1", serial="revoked", told="review")
+    shop.host.hostctl("order", "resolve", case.id, "--as", "closed", "--note", "the bank took nothing")
+    case.settle(books="closed/refunded; payment 500, refund 500, dispute 500, dispute-lost 500; serial issued",
+                provider="paid: 500 (refund 500 done, dispute lost)", vendor="free 1, burned 1", serial="revoked", told="refunded")
+
+
+def test_case_dispute_in_review(shop):
+    """A refund that a person decides on waits for the bank too."""
+    alice = shop.enter()
+    case = alice.bought(shop.sell("pool", keys=3))
+    for _ in range(2):
+        alice.ask("set", f"<rejected xmlns='{SERIALS}' plugin='{case.plugin}' reason='bad'/>")
+    case.hear("+active", "review", "+revoked")
+    case.dispute("open")
+    case.settle(books="review/disputed; payment 500, dispute 500; serial issued, serial issued",
+                provider="paid: 500 (dispute open)", vendor="free 1, burned 2", serial="revoked", told="")
+    shop.host.hostctl("order", "resolve", case.id, "--as", "refund")
+    case.settle(books="refund-due/disputed; payment 500, dispute 500; serial issued, serial issued",
+                provider="paid: 500 (dispute open)", vendor="free 1, burned 2", serial="revoked", told="refunding")
+    case.dispute("lost")
+    case.settle(books="charged-back/charged-back; payment 500, dispute 500, dispute-lost 500; serial issued, serial issued",
+                provider="paid: 500 (dispute lost)", vendor="free 1, burned 2", serial="revoked", told="refunded")

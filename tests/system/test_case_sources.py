@@ -247,6 +247,37 @@ def test_case_reserve_cannot_be_had(shop, source, options, vendor):
     case.settle(books="refused/none; serial failed-final", provider="none", vendor=vendor, serial="none", told="refused")
 
 
+def test_case_user_declines_while_reserving(shop):
+    """On another device, while the first one waits: it ends as soon as the serial is there to be let go, and there was
+    never a charge."""
+    plugin, alice = shop.sell("plugin-server", policy="reserve"), shop.enter()
+    tablet = shop.enter(alice.name, "tablet")
+    gate = shop.gate("after", plugin)
+    alice.client.send(f"<iq type='set' id='buy' to='{alice.to}'><order xmlns='{MARKET}' plugin='{plugin}' request='r-1'/></iq>")
+    assert gate.reached.wait(10)
+    [row] = shop.host.hostctl_json("order", "list", alice.name)
+    tablet.client.send(f"<iq type='set' id='no' to='{alice.to}'><order xmlns='{MARKET}' id='{row['order']}' action='decline'/></iq>")
+    tablet.client.barrier()
+    gate.is_open.set()
+    answers = [tablet.client.answer_to("no")[0], alice.client.answer_to("buy")[0]]
+    assert [(answer.get("state"), charge_of(answer)) for answer in answers] == [("declined", None)] * 2
+    case = alice.order(plugin, "r-1")
+    assert case.id == row["order"]
+    case.n_heard = 0
+    case.settle(books="declined/failed; serial abandoned", provider="none", vendor="void", serial="none", told="declined")
+
+
+def test_case_reserve_answers_late(shop):
+    """The buyer is not kept waiting; what comes afterwards is void."""
+    plugin, alice = shop.sell("plugin-server", policy="reserve"), shop.enter()
+    gate = shop.gate("after", plugin)
+    shop.wires[plugin].faults += [lost_request] * 3
+    case = alice.order(plugin)
+    case.settle(books="refused/none; serial abandoned", provider="none", vendor="void", serial="none", told="refused")
+    gate.is_open.set()
+    case.settle(books="refused/none; serial abandoned", provider="none", vendor="void", serial="none", told="")
+
+
 def test_case_open_reserves_are_limited(open_shop):
     shop = open_shop(open_reserves_per_user="2")
     alice = shop.enter()
@@ -447,3 +478,18 @@ def test_case_account_removed(shop):
     again = shop.enter(alice.name)
     assert again.serials() == {}
     assert error_condition(again.ask("get", f"<order xmlns='{MARKET}' id='{had.id}'/>"))[1] == "item-not-found"
+
+
+def test_case_account_removed_while_reserving(shop):
+    plugin, alice = shop.sell("plugin-server", policy="reserve"), shop.enter()
+    gate = shop.gate("after", plugin)
+    alice.client.send(f"<iq type='set' id='buy' to='{alice.to}'><order xmlns='{MARKET}' plugin='{plugin}' request='r-1'/></iq>")
+    assert gate.reached.wait(10)
+    [row] = shop.host.hostctl_json("order", "list", alice.name)
+    shop.host.hostctl("user", "remove", f"{alice.name}@{shop.host.domain}")
+    gate.is_open.set()
+    order = row["order"]
+    wait_until(lambda: shop.order(order)["state"] == "declined", what="declined")
+    [issue] = shop.order(order)["issue"]
+    assert issue["state"] == "abandoned" and shop.order(order)["checkout"] is None
+    wait_until(lambda: shop.servers[plugin].ask("GET", f"/v1/serials/{issue['request']}")[0] == 410, what="the void")

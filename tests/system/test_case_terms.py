@@ -9,6 +9,7 @@ import pytest
 from lib.cases import CasesShop
 from lib.host import HostctlError
 from lib.market import MARKET, SERIALS
+from lib.process import wait_until
 from lib.xmpp import error_condition
 
 SOURCES = ["keygen", "plugin-server", "pool"]
@@ -70,6 +71,27 @@ def test_case_renewal_before_expiry(shop, source):
     assert expiry(alice, plugin) - before == 3 * DAY
     assert (renewal.serial()[1] == serial) == (source == "plugin-server")
     first.settle(books=BOUGHT, provider="paid: 500", vendor=vendor, serial="active", told="+active")
+
+
+def test_case_renewal_reserved_and_declined(shop):
+    """What was set aside for it is let go, and what the user has stays."""
+    for source, vendor in (("plugin-server", "void"), ("pool", "free 1, delivered 1"), ("keygen", "")):
+        plugin, alice = shop.sell(source, policy="reserve", term="P3D"), shop.enter()
+        first = alice.bought(plugin)
+        end, serial = expiry(alice, plugin), first.serial()[1]
+        renewal = alice.order(plugin)
+        renewal.decline()
+        renewal.settle(books="declined/failed; serial abandoned", provider="declined", vendor=vendor, serial="active",
+                       told="declined")
+        assert (expiry(alice, plugin), renewal.serial()[1]) == (end, serial)
+        if source == "plugin-server":
+            assert shop.servers[plugin].session(serial)[0] == 200
+        again = alice.bought(plugin)
+        assert abs(expiry(alice, plugin) - end - 3 * DAY) < 2
+        if source == "plugin-server":
+            again.refund_there(500)
+            wait_until(lambda: again.books()["state"] == "refunded", what="refunded")
+            assert shop.servers[plugin].session(serial)[0] == 200
 
 
 def test_case_expiry_is_pushed(own_shop):
@@ -167,6 +189,22 @@ def test_case_dispute_of_a_renewal(shop):
     renewal.settle(books="fulfilled/paid; payment 500, dispute 500, dispute-won 500; serial issued",
                    provider="paid: 500 (dispute won)", vendor="delivered 2", serial="active", told="+active")
     assert expiry(alice, plugin) == longer
+
+
+def test_case_dispute_of_what_was_renewed(shop):
+    """The renewal stays, counted from its own day."""
+    plugin, alice = shop.sell("plugin-server", term="P3D"), shop.enter()
+    first = alice.bought(plugin)
+    renewal = alice.bought(plugin)
+    first.hear("+active")
+    first.dispute("open")
+    first.settle(books="fulfilled/disputed; payment 500, dispute 500; serial issued", provider="paid: 500 (dispute open)",
+                 vendor="issued", serial="active", told="+active")
+    assert abs(expiry(alice, plugin) - time.time() - 3 * DAY) < 60
+    first.dispute("lost")
+    first.settle(books="charged-back/charged-back; payment 500, dispute 500, dispute-lost 500; serial issued",
+                 provider="paid: 500 (dispute lost)", vendor="void", serial="active", told="refunded")
+    assert shop.servers[plugin].session(renewal.serial()[1])[0] == 200
 
 
 # --- a vendor's own end, and serials that are refused
@@ -338,6 +376,19 @@ def test_case_host_refunds_all(shop, source):
                 provider="paid: 500 (refund 500 done)",
                 vendor={"keygen": "", "plugin-server": "void", "pool": "free 1, burned 1"}[source], serial="revoked",
                 told="refunding +revoked refunded")
+
+
+def test_case_host_refunds_what_waits(shop):
+    """What the plugin server makes of it meanwhile is void."""
+    plugin = shop.sell("plugin-server")
+    case = shop.enter().order(plugin)
+    gate = shop.gate("after", plugin)
+    case.pay()
+    assert gate.reached.wait(10)
+    shop.host.hostctl("order", "refund", case.id)
+    gate.is_open.set()
+    case.settle(books="refunded/refunded; payment 500, refund 500; back 500 confirmed; serial abandoned",
+                provider="paid: 500 (refund 500 done)", vendor="void", serial="none", told="paid refunding refunded")
 
 
 def test_case_host_refunds_while_a_dispute_is_open(shop):
