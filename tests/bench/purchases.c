@@ -69,7 +69,8 @@ typedef struct
 struct Run
 {
   Bench bench;
-  int both_fd; /* an epoll over the clients' and the web's */
+  int both_fd, web_fd; /* an epoll over the clients' and the web's, and that of the web */
+  uint16_t http_port;
   Web listener, callers[N_CALLERS];
   GQueue callbacks; /* char *, whole requests that wait for a caller */
   Buyer *buyers;
@@ -165,6 +166,8 @@ send_callbacks (Run *run)
       Web *caller = &run->callers[i];
       if (caller->is_busy)
         continue;
+      if (caller->connection.fd < 0) /* the server ended it, idle as it was */
+        connection_open (&caller->connection, run->web_fd, -1, run->http_port, caller);
       g_autofree char *request = g_queue_pop_head (&run->callbacks);
       caller->is_busy = true;
       caller->sent_ns = now_ns ();
@@ -302,7 +305,7 @@ serve_web (Run *run, int epoll_fd)
       ReadOutcome outcome = connection_read (&web->connection, buffer, &size);
       if (outcome == READ_CLOSED)
         {
-          if (!web->is_provider)
+          if (web->is_busy)
             give_up ("the server closed a connection for callbacks", web->text->str);
           connection_close (&web->connection);
         }
@@ -417,6 +420,8 @@ main (int argc, char **argv)
   run.buyers = g_new0 (Buyer, bench->n_clients);
   for (unsigned i = 0; i < bench->n_clients; i++)
     run.buyers[i].text = g_string_new (NULL);
+  run.web_fd = web_fd;
+  run.http_port = (uint16_t)http_port;
   bench_bring_up (bench);
   bench->on_data = take_text;
   for (unsigned i = 0; i < N_CALLERS; i++)
