@@ -1,7 +1,8 @@
 /* hostctl: administration from the command line (protocol.md section 11).
  *
- * It knows one command by itself, which is also for people without a server: `receipt verify`. The server greets with the table of its commands; the words of the command
- * line are read by that table, files are read here, and a secret comes from the first line of standard input.
+ * It knows one command by itself, which is also for people without a server: `receipt verify`. The server
+ * greets with the table of its commands; the words of the command line are read by that table, files are read
+ * here, and a secret comes from the first line of standard input.
  */
 #include "host-server/admin/hostctl-print.h"
 #include "host-server/admin/hostctl-receipt.h"
@@ -601,7 +602,8 @@ main (int argc, char **argv)
   g_autoptr (GPtrArray) words = g_ptr_array_new ();
   CommandLine line = { .words = words };
   read_command_line (argc, argv, &line);
-  if ((line.config == NULL && !is_receipt_verify (&line)) || words->len == 0 || ((char *)words->pdata[0])[0] == '-')
+  if ((line.config == NULL && !is_receipt_verify (&line)) || words->len == 0
+      || ((char *)words->pdata[0])[0] == '-')
     {
       fputs (usage, stderr);
       return EXIT_USAGE;

@@ -381,12 +381,11 @@ ledger_json (Db *db, const char *purchase, GError **error)
                   " WHERE purchase = ? ORDER BY seq",
                   "s", purchase);
   while (db_next (query, error))
-    json_array_append_new (rows,
-                           json_pack ("{s:s, s:s, s:s, s:I, s:s, s:o, s:o}", "kind", db_get_text (query, 0),
-                                      "id", db_get_text (query, 1), "payment", db_get_text (query, 2),
-                                      "amount", (json_int_t)db_get_int (query, 3), "by",
-                                      db_get_text (query, 4), "recorded", time_text (db_get_int (query, 5)),
-                                      "webhook-id", text (db_get_text (query, 6))));
+    json_array_append_new (
+        rows, json_pack ("{s:s, s:s, s:s, s:I, s:s, s:o, s:o}", "kind", db_get_text (query, 0), "id",
+                         db_get_text (query, 1), "payment", db_get_text (query, 2), "amount",
+                         (json_int_t)db_get_int (query, 3), "by", db_get_text (query, 4), "recorded",
+                         time_text (db_get_int (query, 5)), "webhook-id", text (db_get_text (query, 6))));
   return rows;
 }
 

@@ -204,8 +204,8 @@ static const char *const steps[] = {
   "CREATE INDEX job_due ON job (not_before_us);",
 
   /* The proof that a callback leaves: the delivery's id and the SHA-256 of its body. NULL if the host asked. */
-  "ALTER TABLE ledger ADD COLUMN webhook_id TEXT;"
-  "ALTER TABLE ledger ADD COLUMN body_digest BLOB",
+  ("ALTER TABLE ledger ADD COLUMN webhook_id TEXT;"
+   "ALTER TABLE ledger ADD COLUMN body_digest BLOB"),
 };
 
 const SchemaFamily market_schema = { "market", STORE_MARKET, steps, G_N_ELEMENTS (steps) };
