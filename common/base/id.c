@@ -46,6 +46,17 @@ id_new_sortable (const char *prefix, const Clock *clock)
 }
 
 char *
+id_floor_sortable (const char *prefix, gint64 wall_us)
+{
+  guint8 uuid[16] = { 0 };
+  guint64 ms = (guint64) MAX (wall_us, 0) / 1000;
+  for (int i = 0; i < 6; i++)
+    uuid[i] = (guint8) (ms >> (40 - 8 * i));
+  g_autofree char *text = text_to_base32hex (uuid, sizeof uuid);
+  return g_strconcat (prefix, text, NULL);
+}
+
+char *
 id_new_random (gsize bytes)
 {
   guint8 random[64];

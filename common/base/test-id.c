@@ -31,11 +31,25 @@ test_id_sortable_sorts_as_the_time_does (void)
   g_assert_cmpstr (first, <, second);
 }
 
+static void
+test_id_floor_stands_between_before_and_after (void)
+{
+  g_autoptr (Clock) clock = clock_new_fake (G_GINT64_CONSTANT (1700000000000999));
+  g_autofree char *before = id_new_sortable ("o_", clock);
+  clock_advance_us (clock, 1);
+  g_autofree char *floor = id_floor_sortable ("o_", clock_get_wall_us (clock));
+  g_autofree char *after = id_new_sortable ("o_", clock);
+  g_assert_cmpstr (before, <, floor);
+  g_assert_cmpstr (floor, <, after);
+  g_assert_cmpuint (strlen (floor), ==, strlen (after));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/base/id/uuid7_grows_with_time", test_id_uuid7_has_version_and_variant_and_grows_with_time);
   g_test_add_func ("/base/id/sortable_sorts_as_the_time_does", test_id_sortable_sorts_as_the_time_does);
+  g_test_add_func ("/base/id/floor_stands_between_before_and_after", test_id_floor_stands_between_before_and_after);
   return g_test_run ();
 }

@@ -388,6 +388,8 @@ http_client_send (HttpClient *client, const HttpBase *base, const HttpRequest *r
   set_method (call->easy, request);
   g_autofree char *url = g_strconcat (http_base_peek_url (base), request->path, NULL);
   set_options (call, url);
+  curl_easy_setopt (call->easy, CURLOPT_FRESH_CONNECT, request->is_alone ? 1L : 0L);
+  curl_easy_setopt (call->easy, CURLOPT_FORBID_REUSE, request->is_alone ? 1L : 0L);
 
   guint timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : DEFAULT_TIMEOUT_MS;
   call->timer = g_timeout_source_new (timeout_ms);

@@ -76,6 +76,8 @@ typedef struct
   gsize body_length;
   guint timeout_ms;       /* from send to the last byte; 0: 10,000 */
   gsize max_answer_bytes; /* 0: 64 KiB */
+  gboolean is_alone; /* on a connection of its own: HTTP/1.1 numbers nothing, so what a peer sends besides its
+                      * answer would be taken for the answer to the next request on a kept one */
 } HttpRequest;
 
 typedef struct HttpClient HttpClient;

@@ -321,6 +321,64 @@ test_webhook_raw_keys_are_their_own_text (void)
   g_assert_cmpuint (webhook_ring_get_length (ring), ==, 2);
 }
 
+#define STRIPE_MAC  "fa702f105b26f9e884e8e78d0863cbc129aa9b42f07530079ce372f495a5024c"
+#define ZERO_MAC    "0000000000000000000000000000000000000000000000000000000000000000"
+#define MACS_4(mac) ",v1=" mac ",v1=" mac ",v1=" mac ",v1=" mac
+
+/* Computed in Python: hmac.new (b"whsec_test_secret_0", b"1614265330." + body, "sha256"). */
+static void
+test_webhook_timestamped_signatures_are_verified (void)
+{
+  static const struct
+  {
+    const char *header;
+    gint64 now_s;
+    WebhookVerdict verdict;
+  } rows[] = {
+    { "t=1614265330,v1=" STRIPE_MAC, 1614265330, WEBHOOK_AUTHENTIC },
+    { "t=1614265330,v1=" STRIPE_MAC ",v0=" ZERO_MAC, 1614265330 + 300, WEBHOOK_AUTHENTIC },
+    { "v1=" ZERO_MAC ", v1=" STRIPE_MAC ", t=1614265330", 1614265330 - 300, WEBHOOK_AUTHENTIC },
+    { "t=1614265330" MACS_4 (ZERO_MAC) MACS_4 (ZERO_MAC) MACS_4 (ZERO_MAC) ",v1=x,v1=,v1=0,v1=" STRIPE_MAC,
+      1614265330, WEBHOOK_AUTHENTIC },
+    { "t=1614265330" MACS_4 (ZERO_MAC) MACS_4 (ZERO_MAC) MACS_4 (ZERO_MAC)
+          MACS_4 (ZERO_MAC) ",v1=" STRIPE_MAC,
+      1614265330, WEBHOOK_BAD_SIGNATURES },
+    { "t=1614265330,v1=" STRIPE_MAC, 1614265330 + 301, WEBHOOK_STALE },
+    { "t=1614265330,v1=" STRIPE_MAC, 1614265330 - 301, WEBHOOK_STALE },
+    { "t=1614265331,v1=" STRIPE_MAC, 1614265330, WEBHOOK_NO_MATCH },
+    { "t=1614265330,v0=" STRIPE_MAC, 1614265330, WEBHOOK_NO_MATCH },
+    { "t=1614265330,v1=" STRIPE_MAC "0", 1614265330, WEBHOOK_NO_MATCH },
+    { "t=1614265330", 1614265330, WEBHOOK_NO_MATCH },
+    { "v1=" STRIPE_MAC, 1614265330, WEBHOOK_BAD_TIMESTAMP },
+    { "t=,v1=" STRIPE_MAC, 1614265330, WEBHOOK_BAD_TIMESTAMP },
+    { "t=+1614265330,v1=" STRIPE_MAC, 1614265330, WEBHOOK_BAD_TIMESTAMP },
+    { "t=1614265330,t=1614265330,v1=" STRIPE_MAC, 1614265330, WEBHOOK_BAD_TIMESTAMP },
+    { "t=0000001614265330,v1=" STRIPE_MAC, 1614265330, WEBHOOK_BAD_TIMESTAMP },
+    { ",", 1614265330, WEBHOOK_BAD_TIMESTAMP },
+    { "", 1614265330, WEBHOOK_HEADER_MISSING },
+    { NULL, 1614265330, WEBHOOK_HEADER_MISSING },
+  };
+  static const char body[] = "{\"id\": \"evt_1\"}";
+  g_autoptr (WebhookRing) ring = webhook_ring_new ();
+  g_autoptr (Secret) secret = secret_new ("whsec_test_secret_0", 19);
+  g_assert_true (webhook_ring_add_raw (ring, secret, 0, 0, NULL));
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      guint key = 99;
+      WebhookVerdict verdict
+          = webhook_verify_timestamped (ring, rows[i].header, rows[i].header != NULL, body, strlen (body),
+                                        rows[i].now_s * G_USEC_PER_SEC, &key);
+      g_test_message ("%s", rows[i].header);
+      g_assert_cmpstr (webhook_verdict_get_name (verdict), ==, webhook_verdict_get_name (rows[i].verdict));
+      g_assert_cmpuint (key, ==, verdict == WEBHOOK_AUTHENTIC ? 0 : 99);
+    }
+  g_autofree char *filler = g_strnfill (4097, ',');
+  g_assert_cmpint (webhook_verify_timestamped (ring, filler, 1, body, strlen (body), 0, NULL), ==,
+                   WEBHOOK_BAD_SIGNATURES);
+  g_assert_cmpint (webhook_verify_timestamped (ring, "t=1,v1=", 2, body, strlen (body), 0, NULL), ==,
+                   WEBHOOK_HEADER_REPEATED);
+}
+
 static void
 test_webhook_bodiless_request_signs_method_and_target (void)
 {
@@ -399,6 +457,8 @@ main (int argc, char **argv)
   g_test_add_func ("/webhook/ring_refuses_bad_secrets", test_webhook_ring_refuses_bad_secrets);
   g_test_add_func ("/webhook/ring_rotates_with_an_overlap", test_webhook_ring_rotates_with_an_overlap);
   g_test_add_func ("/webhook/raw_keys_are_their_own_text", test_webhook_raw_keys_are_their_own_text);
+  g_test_add_func ("/webhook/timestamped_signatures_are_verified",
+                   test_webhook_timestamped_signatures_are_verified);
   g_test_add_func ("/webhook/bodiless_request_signs_method_and_target",
                    test_webhook_bodiless_request_signs_method_and_target);
   g_test_add_func ("/webhook/accepts_ed25519_entries", test_webhook_accepts_ed25519_entries);

@@ -62,6 +62,12 @@ WebhookVerdict webhook_verify (const WebhookRing *ring, const WebhookHeaders *he
 WebhookVerdict webhook_verify_request (const WebhookRing *ring, const WebhookHeaders *headers,
                                        const char *method, const char *target, const void *body,
                                        gsize body_length, gint64 now_us, guint *key);
+/* Stripe's scheme, which others have taken over: one header `t=TIME,v1=HEX,v1=HEX…` over `TIME.body`. Entries
+ * of other schemes are skipped; one v1 by a key of the ring is enough, since there is one for each secret
+ * while the sender's is being changed. @n_header: how often the header came. Limits are those above, but for
+ * the body, which is the caller's to limit. */
+WebhookVerdict webhook_verify_timestamped (const WebhookRing *ring, const char *header, guint n_header,
+                                           const void *body, gsize body_length, gint64 now_us, guint *key);
 /* For such schemes: whether one of @n_macs (WEBHOOK_MAC_BYTES each, behind each other) is the HMAC-SHA256 of
  * @content by a key good at @now_us; *@key as above. Compared in constant time. */
 gboolean webhook_ring_match (const WebhookRing *ring, const void *content, gsize length, const guint8 *macs,

@@ -33,6 +33,7 @@ static const CommandForm forms[] = {
   { "buy", NULL, COMMAND_BUY, 1, 1, OPTION_YES },
   { "order", NULL, COMMAND_ORDER, 0, 1, 0 },
   { "decline", NULL, COMMAND_DECLINE, 1, 1, 0 },
+  { "receipt", NULL, COMMAND_RECEIPT, 1, 1, 0 },
   { "plugin", "list", COMMAND_PLUGIN, 1, 1, 0 },
   { "plugin", "install", COMMAND_PLUGIN, 2, 2, OPTION_YES },
   { "plugin", "use", COMMAND_PLUGIN, 2, 1000, OPTION_YES | OPTION_TO },
@@ -54,6 +55,7 @@ arguments_peek_help (void)
          "  buy PLUGIN [--yes]         register a plugin: order it, pay, receive its serial\n"
          "  order [ID]                 one of your orders, or all of them\n"
          "  decline ID                 give up an order that is not paid\n"
+         "  receipt ID                 the host's signed receipt of a fulfilled order, verified\n"
          "  plugin list                installed plugins\n"
          "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it\n"
          "  plugin use ID [--yes] [--to JID] [-- COMMAND INPUT…]\n"

@@ -25,6 +25,7 @@ typedef enum
   COMMAND_BUY,
   COMMAND_ORDER,
   COMMAND_DECLINE,
+  COMMAND_RECEIPT,
   COMMAND_PLUGIN,
 } CommandKind;
 

@@ -1,5 +1,7 @@
 #include "host-client/cli/output.h"
 
+#include "common/base/money.h"
+
 #include <stdio.h>
 #include <string.h>
 

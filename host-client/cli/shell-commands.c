@@ -3,6 +3,7 @@
 
 #include "common/protocol/charge.h"
 #include "host-client/cli/market-view.h"
+#include "host-client/cli/receipt-view.h"
 #include "host-client/cli/shell.h"
 #include "host-client/core/jid.h"
 
@@ -293,6 +294,37 @@ run_orders (Shell *shell, const char *rest)
 }
 
 static void
+on_receipt (const ReceiptCheck *check, const Reply *reply, gpointer data)
+{
+  Shell *shell = data;
+  ExitCode code;
+  g_autofree char *fault = app_dup_reply_text (reply, &code);
+  g_autofree char *text = check != NULL ? receipt_view_text (check) : NULL;
+  if (shell->app->is_finished)
+    return;
+  if (check == NULL)
+    shell_warn (shell, "no receipt: %s", fault);
+  else if (check->receipt == NULL)
+    shell_warn (shell, "%s", text);
+  else
+    {
+      g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+      for (guint i = 0; lines[i] != NULL; i++)
+        shell_print (shell, "  %s", lines[i]);
+    }
+}
+
+static void
+run_receipt (Shell *shell, const char *rest)
+{
+  if (rest[0] == '\0')
+    shell_warn (shell, "of which order? /orders shows them");
+  else
+    receipt_check (client_peek_session (shell->app->client), client_peek_market (shell->app->client), rest,
+                   on_receipt, shell);
+}
+
+static void
 run_reconnect (Shell *shell, const char *rest)
 {
   Session *session = client_peek_session (shell->app->client);
@@ -327,6 +359,7 @@ list_commands (void)
     { "decline", "PLUGIN", "give up an unpaid order", WORD_PLUGIN, run_decline },
     { "serials", "", "your serials, masked", WORD_NONE, run_serials },
     { "orders", "", "your orders", WORD_NONE, run_orders },
+    { "receipt", "ORDER", "the signed receipt of an order, verified", WORD_NONE, run_receipt },
     { "reconnect", "", "try now", WORD_NONE, run_reconnect },
     { "quit", "", "log out and leave", WORD_NONE, run_quit },
     { NULL },

@@ -28,6 +28,7 @@ test_arguments_of_every_command_are_read (void)
     { "host-client catalog weather", COMMAND_CATALOG, 1 },
     { "host-client buy weather --yes", COMMAND_BUY, 1 },
     { "host-client order o_1", COMMAND_ORDER, 1 },
+    { "host-client receipt o_1", COMMAND_RECEIPT, 1 },
     { "host-client plugin use weather --yes --to bob@d -- weather Lisbon --now", COMMAND_PLUGIN, 5 },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
@@ -50,6 +51,7 @@ test_arguments_that_are_wrong_are_refused (void)
     "host-client roster",
     "host-client roster dance bob@d",
     "host-client buy",
+    "host-client receipt",
     "host-client --pin abc",
     "host-client --password-fd x",
     "host-client --password-fd -1",

@@ -513,6 +513,12 @@ dialogue_note_report (Dialogue *dialogue, const PluginReport *report)
       step (dialogue, PURCHASE_EVENT_ACCEPTED);
       return;
     case PLUGIN_STATE_NEEDS_SERIAL:
+      if (entry != NULL && entry->state == SERIAL_SUSPENDED) /* buying it again is not what helps */
+        {
+          set_text (dialogue, "its payment is in dispute; the serial comes back when that is settled");
+          step (dialogue, PURCHASE_EVENT_SUSPENDED);
+          return;
+        }
       set_text (dialogue, report->reason);
       dialogue->reason
           = entry != NULL && entry->state == SERIAL_EXPIRED ? DIALOGUE_EXPIRED : DIALOGUE_NEEDS_REGISTRATION;

@@ -31,6 +31,7 @@ typedef struct
       { state, E (NEEDS_SERIAL), ALWAYS, S (ASKING), D (ASK) },                                              \
       { state, E (BAD), ALWAYS, S (REPORTING), D (REPORT) },                                                 \
       { state, E (EXPIRED), ALWAYS, S (REPORTING), D (REPORT) },                                             \
+      { state, E (SUSPENDED), ALWAYS, S (OFF), D (END) },                                                    \
       { state, E (FAILED), ALWAYS, S (OFF), D (END) },                                                       \
   {                                                                                                          \
     state, E (STOPPED), ALWAYS, S (IDLE), 0                                                                  \
@@ -168,6 +169,7 @@ purchase_event_to_text (PurchaseEvent event)
     [E (NEEDS_SERIAL)] = "needs-serial",
     [E (BAD)] = "bad",
     [E (EXPIRED)] = "expired",
+    [E (SUSPENDED)] = "suspended",
     [E (FAILED)] = "failed",
     [E (STOPPED)] = "stopped",
     [E (REPLACED)] = "replaced",

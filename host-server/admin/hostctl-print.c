@@ -3,8 +3,8 @@
 #include <glib.h>
 #include <string.h>
 
-static char *
-dup_shown (const char *text)
+char *
+hostctl_dup_shown (const char *text)
 {
   GString *shown = g_string_new (NULL);
   g_autofree char *valid = g_utf8_make_valid (text, -1);
@@ -25,7 +25,7 @@ dup_value (const json_t *value)
   switch (value != NULL ? json_typeof (value) : JSON_NULL)
     {
     case JSON_STRING:
-      return dup_shown (json_string_value (value));
+      return hostctl_dup_shown (json_string_value (value));
     case JSON_INTEGER:
       return g_strdup_printf ("%" JSON_INTEGER_FORMAT, json_integer_value (value));
     case JSON_REAL:
@@ -97,7 +97,7 @@ hostctl_print_object (FILE *out, const json_t *row)
   json_object_foreach (flat, key, value)
   {
     g_autofree char *text = dup_value (value);
-    g_autofree char *name = dup_shown (key);
+    g_autofree char *name = hostctl_dup_shown (key);
     print_padded (out, name, width + 2);
     fprintf (out, "%s\n", text);
   }

@@ -1,9 +1,13 @@
 /* hostctl: administration from the command line (protocol.md section 11).
  *
- * It knows no command by itself. The server greets with the table of its commands; the words of the command
- * line are read by that table, files are read here, and a secret comes from the first line of standard input.
+ * The server greets with the table of its commands; the words of the command line are read by that table,
+ * files are read here, and a secret comes from the first line of standard input. The few commands that are
+ * for people without a server are in a table of their own.
  */
+#include "host-server/admin/hostctl-local.h"
 #include "host-server/admin/hostctl-print.h"
+#include "host-server/admin/hostctl-receipt.h"
+#include "host-server/admin/vendor-check.h"
 
 #include "common/base/secret.h"
 
@@ -31,6 +35,8 @@
 static const char usage[]
     = "usage: hostctl --config FILE [--json] COMMAND [ARGUMENT...]\n"
       "       hostctl --config FILE help [COMMAND]\n"
+      "       hostctl vendor check URL --plugin ID [OPTION...]      without a server; for vendors\n"
+      "       hostctl receipt verify FILE [OPTION...]               without a server; for who has a receipt\n"
       "exit codes: 0 done, 1 refused or not found, 2 usage, 3 no connection to the server\n";
 
 typedef struct
@@ -129,6 +135,16 @@ write_line (int fd, const json_t *object)
   return done == length;
 }
 
+/* --- what needs no server */
+
+static const HostctlLocal local_commands[] = {
+  { "vendor check",
+    "URL --plugin ID [--term TERM] [--secret-file FILE | --secret-fd N] [--timeout S] [--ca-file FILE]",
+    "try a plugin server as the host would; needs no server", vendor_check },
+  { "receipt verify", HOSTCTL_RECEIPT_ARGUMENTS,
+    "check a receipt with the host's public keys; needs no server if they are given", hostctl_receipt_verify },
+};
+
 /* --- help */
 
 static char *
@@ -167,9 +183,19 @@ compare_names (gconstpointer a, gconstpointer b)
                     json_string_value (json_object_get (*other, "name")));
 }
 
-static int
-help (const json_t *commands, const CommandLine *line)
+static void
+add_local_commands (json_t *commands)
 {
+  for (gsize i = 0; i < G_N_ELEMENTS (local_commands); i++)
+    json_array_append_new (commands, json_pack ("{s:s, s:s, s:[{s:s, s:s}]}", "name", local_commands[i].name,
+                                                "help", local_commands[i].help, "arguments", "name",
+                                                local_commands[i].arguments, "kind", "word"));
+}
+
+static int
+help (json_t *commands, const CommandLine *line)
+{
+  add_local_commands (commands);
   g_autoptr (GString) wanted = g_string_new (NULL);
   for (guint i = 1; i < line->words->len; i++)
     g_string_append_printf (wanted, "%s%s", i > 1 ? " " : "", (char *)line->words->pdata[i]);
@@ -434,7 +460,7 @@ print_answer (FILE *stream, gboolean is_list, gboolean is_json)
     }
   if (code == EXIT_SUCCESS && is_json && !is_list && json_array_size (rows) == 0)
     puts ("{}");
-  if (code == EXIT_SUCCESS && !is_json && is_list)
+  if (!is_json && is_list && (code == EXIT_SUCCESS || json_array_size (rows) > 0))
     hostctl_print_list (stdout, rows);
   if (code == EXIT_SUCCESS && !is_json && !is_list && json_array_size (rows) > 0)
     hostctl_print_object (stdout, json_array_get (rows, 0));
@@ -468,30 +494,106 @@ run (int fd, FILE *stream, const json_t *commands, const CommandLine *line)
     code = fail (EXIT_NO_CONNECTION, "the server went away");
   json_decref (request);
   return code == EXIT_SUCCESS
-             ? print_answer (stream, json_is_true (json_object_get (command, "list")), line->is_json)
+             ? print_answer (stream, json_is_true (json_object_get (command, "list")),
+                             line->is_json || json_is_true (json_object_get (command, "document")))
              : code;
+}
+
+/* A connection whose greeting has been read into *@greeting; NULL after saying why not. */
+static FILE *
+greet (const CommandLine *line, json_t **greeting, int *code)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = find_data_folder (line->config, &error);
+  *greeting = NULL;
+  *code = EXIT_NO_CONNECTION;
+  if (folder == NULL)
+    {
+      *code = fail (EXIT_USAGE, "%s", error->message);
+      return NULL;
+    }
+  int fd = connect_to (folder);
+  if (fd < 0)
+    {
+      fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
+      return NULL;
+    }
+  FILE *stream = fdopen (fd, "r");
+  *greeting = read_line (stream);
+  if (json_is_array (json_object_get (*greeting, "commands")))
+    return stream;
+  fail (EXIT_NO_CONNECTION, "the server on '%s' does not talk to this user", folder);
+  json_decref (*greeting);
+  fclose (stream);
+  return NULL;
+}
+
+/* What the server answers to `key show`. */
+static json_t *
+ask_keys (gpointer data, int *code)
+{
+  const CommandLine *line = data;
+  json_t *greeting, *answer = NULL, *row = NULL;
+  if (line->config == NULL)
+    {
+      *code = fail (EXIT_USAGE, "--jwks FILE is needed (or --config FILE of a running server)");
+      return NULL;
+    }
+  FILE *stream = greet (line, &greeting, code);
+  if (stream == NULL)
+    return NULL;
+  json_t *request = json_pack ("{s:s, s:{}}", "command", "key show", "arguments");
+  if (write_line (fileno (stream), request) && (answer = read_line (stream)) != NULL)
+    row = json_incref (json_object_get (answer, "row"));
+  if (row == NULL)
+    *code = fail (EXIT_NO_CONNECTION, "the server does not say what its keys are");
+  json_decref (request);
+  json_decref (answer);
+  json_decref (greeting);
+  fclose (stream);
+  return row;
+}
+
+static const HostctlLocal *
+find_local (const CommandLine *line)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (local_commands); i++)
+    {
+      g_auto (GStrv) names = g_strsplit (local_commands[i].name, " ", 2);
+      guint n = g_strv_length (names);
+      gboolean is_it = line->words->len >= n;
+      for (guint at = 0; at < n && is_it; at++)
+        is_it = strcmp (line->words->pdata[at], names[at]) == 0;
+      if (is_it)
+        return &local_commands[i];
+    }
+  return NULL;
+}
+
+static int
+run_local (const HostctlLocal *command, const CommandLine *line)
+{
+  guint n_names = strchr (command->name, ' ') != NULL ? 2 : 1;
+  g_autoptr (GPtrArray) words = g_ptr_array_new ();
+  for (guint i = n_names; i < line->words->len; i++)
+    g_ptr_array_add (words, line->words->pdata[i]);
+  g_ptr_array_add (words, NULL);
+  return command->run (&(HostctlLocalCall){ (char **)words->pdata, line->is_json, read_secret, ask_keys, (gpointer)line });
 }
 
 static int
 talk (const CommandLine *line)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *folder = find_data_folder (line->config, &error);
-  if (folder == NULL)
-    return fail (EXIT_USAGE, "%s", error->message);
-  int fd = connect_to (folder);
-  if (fd < 0)
-    return fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
-  FILE *stream = fdopen (fd, "r");
-  json_t *greeting = read_line (stream);
-  const json_t *commands = json_object_get (greeting, "commands");
+  json_t *greeting;
   int code;
-  if (!json_is_array (commands))
-    code = fail (EXIT_NO_CONNECTION, "the server on '%s' does not talk to this user", folder);
-  else if (strcmp (line->words->pdata[0], "help") == 0)
+  FILE *stream = greet (line, &greeting, &code);
+  if (stream == NULL)
+    return code;
+  json_t *commands = json_object_get (greeting, "commands");
+  if (strcmp (line->words->pdata[0], "help") == 0)
     code = help (commands, line);
   else
-    code = run (fd, stream, commands, line);
+    code = run (fileno (stream), stream, commands, line);
   json_decref (greeting);
   fclose (stream);
   return code;
@@ -539,6 +641,9 @@ main (int argc, char **argv)
   g_autoptr (GPtrArray) words = g_ptr_array_new ();
   CommandLine line = { .words = words };
   read_command_line (argc, argv, &line);
+  const HostctlLocal *local = find_local (&line);
+  if (local != NULL)
+    return run_local (local, &line);
   if (line.config == NULL || words->len == 0 || ((char *)words->pdata[0])[0] == '-')
     {
       fputs (usage, stderr);

@@ -67,7 +67,8 @@ static const Key keys[] = {
 
   { "registration", "open", KEY_BOOL, KEY_PLAIN, "false" },
 
-  { "billing", "type", KEY_TEXT, KEY_PLAIN, "standard" }, /* market/provider-types.h has the choice */
+  /* market/provider-types.h has the types to choose from. */
+  { "billing", "type", KEY_TEXT, KEY_PLAIN, "standard" },
   { "billing", "mode", KEY_CHOICE, KEY_PLAIN, "live", .values = "live test" },
   { "billing", "merchant", KEY_TEXT, KEY_REQUIRED },
   { "billing", "base", KEY_URL, KEY_REQUIRED },

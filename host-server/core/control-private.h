@@ -11,6 +11,7 @@ typedef struct
   char *name, *secret, *help;
   GArray *arguments; /* ControlArgument */
   gboolean is_list;
+  gboolean is_document;
   ControlHandler handle;
   gpointer data;
 } ControlEntry;

@@ -219,8 +219,8 @@ describe (const ControlEntry *entry)
       json_array_append_new (arguments, json_pack ("{s:s, s:s, s:b}", "name", argument->name, "kind",
                                                    kinds[argument->kind], "optional", argument->is_optional));
     }
-  return json_pack ("{s:s, s:o, s:s, s:b, s:s*}", "name", entry->name, "arguments", arguments, "help",
-                    entry->help, "list", entry->is_list, "secret", entry->secret);
+  return json_pack ("{s:s, s:o, s:s, s:b, s:b, s:s*}", "name", entry->name, "arguments", arguments, "help",
+                    entry->help, "list", entry->is_list, "document", entry->is_document, "secret", entry->secret);
 }
 
 static void
@@ -414,6 +414,7 @@ controls_add (Controls *controls, const ControlCommand *command)
   entry->secret = g_strdup (command->secret);
   entry->help = g_strdup (command->help);
   entry->is_list = command->is_list;
+  entry->is_document = command->is_document;
   entry->handle = command->handle;
   entry->data = command->data;
   entry->arguments = g_array_new (FALSE, FALSE, sizeof (ControlArgument));

@@ -46,6 +46,7 @@ typedef struct
   const char *help;   /* one line, lower case: "create an account" */
   ControlHandler handle;
   gpointer data;
+  gboolean is_document; /* rows are JSON to be kept in a file: shown as such, with --json or without */
 } ControlCommand;
 
 /* @data_folder exists. Nothing is opened before controls_start(). */

@@ -1,5 +1,6 @@
 #include "host-server/core/service.h"
 
+#include "common/base/db.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 
@@ -363,7 +364,13 @@ service_request_fail (ServiceRequest *request, const char *area, const GError *e
   log_error (area, "request failed sender=%s element=%s: %s", sender != NULL ? jid_get_full (sender) : "-",
              request->stanza->n_children > 0 ? request->stanza->children[0].name : "-",
              error != NULL ? error->message : "no reason given");
-  service_request_refuse (request, STANZA_ERROR_INTERNAL_SERVER_ERROR, NULL, NULL);
+  gboolean is_stuck = g_error_matches (error, DB_ERROR, DB_ERROR_FULL)
+                      || g_error_matches (error, DB_ERROR, DB_ERROR_READ_ONLY);
+  service_request_refuse (
+      request, STANZA_ERROR_INTERNAL_SERVER_ERROR,
+      is_stuck ? "the server has no room to store anything; nothing was changed, please try again later"
+               : NULL,
+      NULL);
 }
 
 /* ---- from the stream to the handler ---- */

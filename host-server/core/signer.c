@@ -178,8 +178,7 @@ publish (Signer *signer)
       signer },
     { "key rotate", NULL, NULL, FALSE, "retire the signing key and use a new one; the old stays published",
       rotate_keys, signer },
-    { "key show", NULL, NULL, FALSE, "the public keys as published (with --json: a JWKS)", show_keys,
-      signer },
+    { "key show", NULL, NULL, FALSE, "the public keys as published, a JWKS", show_keys, signer, TRUE },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
     controls_add (server->controls, &commands[i]);

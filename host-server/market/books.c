@@ -2,6 +2,7 @@
 
 #include "common/base/id.h"
 #include "host-server/market/purchases.h"
+#include "host-server/market/receipts.h"
 #include "host-server/market/refunds.h"
 
 #include <openssl/sha.h>
@@ -92,7 +93,7 @@ add_payment (Books *books, GArray *early, const char *id, gint64 amount)
 typedef struct
 {
   char *payment;
-  gint64 amount;
+  gint64 amount; /* 0: not said, so all of its payment */
   gint64 refunded_before;
   gboolean is_ended, is_lost;
 } Dispute;
@@ -118,7 +119,8 @@ note_dispute (Books *books, GHashTable *disputes, const char *kind, const char *
   else if (dispute->is_ended)
     return;
   const BookPayment *payment = find_payment (books, payment_id);
-  dispute->amount = amount;
+  if (amount > 0)
+    dispute->amount = amount;
   dispute->refunded_before = payment != NULL ? payment->refunded_minor : 0;
   dispute->is_ended = !g_str_equal (kind, "dispute");
   dispute->is_lost = g_str_equal (kind, "dispute-lost");
@@ -136,7 +138,7 @@ sum_disputes (Books *books, GHashTable *disputes)
       BookPayment *payment = find_payment (books, dispute->payment);
       gint64 most
           = payment != NULL ? payment->amount_minor - dispute->refunded_before - payment->lost_minor : 0;
-      gint64 amount = CLAMP (dispute->amount, 0, MAX (most, 0));
+      gint64 amount = dispute->amount > 0 ? MIN (dispute->amount, MAX (most, 0)) : MAX (most, 0);
       books->sums.n_open_disputes += !dispute->is_ended;
       books->sums.n_ended_disputes += dispute->is_ended;
       if (!dispute->is_ended)
@@ -145,12 +147,19 @@ sum_disputes (Books *books, GHashTable *disputes)
         {
           payment->lost_minor += amount;
           books->sums.lost += amount;
+          books->sums.n_lost_in_vain += amount == 0;
         }
     }
 }
 
 gboolean
 books_load (Db *db, const char *purchase, Books *books, GError **error)
+{
+  return books_load_until (db, purchase, G_MAXINT64, books, error);
+}
+
+gboolean
+books_load_until (Db *db, const char *purchase, gint64 last_seq, Books *books, GError **error)
 {
   books_clear (books);
   *books = (Books){ .payments = g_array_new (FALSE, FALSE, sizeof (BookPayment)) };
@@ -161,8 +170,9 @@ books_load (Db *db, const char *purchase, Books *books, GError **error)
 
   GError *local = NULL;
   g_autoptr (DbQuery) query
-      = db_query (db, "SELECT kind, id, payment, amount_minor FROM ledger WHERE purchase = ? ORDER BY seq",
-                  "s", purchase);
+      = db_query (db, "SELECT kind, id, payment, amount_minor FROM ledger WHERE purchase = ? AND seq <= ?"
+                  " ORDER BY seq",
+                  "si", purchase, last_seq);
   while (db_next (query, &local))
     {
       const char *kind = db_get_text (query, 0), *id = db_get_text (query, 1),
@@ -344,7 +354,8 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const
             evidence->source);
   return learn_checkout (turn, purchase, event, error)
          && (event->kind != MONEY_REFUND || refund_confirm (turn, provider->name, event->refund, error))
-         && purchase_judge (turn, purchase, error) && purchase_save (turn, purchase, error);
+         && purchase_judge (turn, purchase, error) && purchase_save (turn, purchase, error)
+         && receipts_note_money (turn, purchase->line, ledger_kinds[event->kind], error);
 }
 
 const char *

@@ -25,6 +25,8 @@ typedef struct
 void books_clear (Books *books);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Books, books_clear)
 gboolean books_load (Db *db, const char *purchase, Books *books, GError **error);
+/* The same as it was when the ledger's entry @last_seq was its last. */
+gboolean books_load_until (Db *db, const char *purchase, gint64 last_seq, Books *books, GError **error);
 
 typedef enum
 {

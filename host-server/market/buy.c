@@ -76,6 +76,7 @@ find_is_too_many (Turn *turn, const char *account, const Plugin *plugin, gboolea
   const MarketSettings *settings = &turn->desk->settings;
   gint64 n_open = 0, n_reserved = 0, n_today = 0,
          day_ago_us = turn->now_us - G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC;
+  g_autofree char *day_ago = id_floor_sortable ("o_", day_ago_us);
   if (settings->open_orders_per_user > 0
       && !count (db_query (turn->db, "SELECT COUNT (*) FROM purchase_line WHERE account = ? AND is_open = 1",
                            "s", account),
@@ -89,8 +90,8 @@ find_is_too_many (Turn *turn, const char *account, const Plugin *plugin, gboolea
                  &n_reserved, error))
     return FALSE;
   if (settings->orders_per_user_per_day > 0
-      && !count (db_query (turn->db, "SELECT COUNT (*) FROM purchase WHERE account = ? AND created_us > ?",
-                           "si", account, day_ago_us),
+      && !count (db_query (turn->db, "SELECT COUNT (*) FROM purchase WHERE account = ? AND id > ?", "ss",
+                           account, day_ago),
                  &n_today, error))
     return FALSE;
   *is_too_many = (settings->open_orders_per_user > 0 && n_open >= settings->open_orders_per_user)

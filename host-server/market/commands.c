@@ -17,6 +17,7 @@ typedef struct
   Market *market;
   ControlCall *call;
   char *account;
+  char *user; /* bare address */
   Secret *secret;
   /* results */
   gboolean is_found;
@@ -36,6 +37,7 @@ static void
 command_free (Command *command)
 {
   g_free (command->account);
+  g_free (command->user);
   secret_free (command->secret);
   json_decref (command->rows);
   g_free (command);
@@ -236,14 +238,20 @@ order_rows (Db *db, gpointer data, GError **error)
 {
   Command *command = data;
   command->rows = json_array ();
-  return report_orders (db, control_call_get_text (command->call, "USER"), command->rows, error);
+  return report_orders (db, command->user, command->rows, error);
 }
 
 static void
 list_orders (ControlCall *call, gpointer data)
 {
   Market *market = data;
-  store_read (market->server->store, STORE_MARKET, order_rows, send_rows, command_new (market, call));
+  Command *command = command_new (market, call);
+  const char *user = control_call_get_text (call, "USER");
+  if (user != NULL) /* who was removed has orders still */
+    command->user = strchr (user, '@') != NULL
+                        ? g_strdup (user)
+                        : g_strconcat (user, "@", jid_get_domain (market->server->domain), NULL);
+  store_read (market->server->store, STORE_MARKET, order_rows, send_rows, command);
 }
 
 static json_t *
@@ -291,8 +299,9 @@ issues_json (Db *db, const char *line, GError **error)
       "s", line);
   while (db_next (query, error))
     json_array_append_new (
-        rows, json_pack ("{s:I, s:s, s:s, s:I, s:s}", "generation", (json_int_t)db_get_int (query, 0),
-                         "state", db_get_text (query, 1), "source", db_get_text (query, 2), "counter",
+        rows, json_pack ("{s:I, s:o, s:s, s:s, s:I, s:s}", "generation", (json_int_t)db_get_int (query, 0),
+                         "request", json_sprintf ("%s.%d", line, (int)db_get_int (query, 0)), "state",
+                         db_get_text (query, 1), "source", db_get_text (query, 2), "counter",
                          (json_int_t)db_get_int (query, 3), "reason", db_get_text (query, 4)));
   return rows;
 }

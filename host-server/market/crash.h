@@ -32,6 +32,8 @@
   X (ISSUE_COMMITTED, "issue-committed")                                                                     \
   X (PUSH_SENT, "push-sent")                                                                                 \
   X (PUSH_ACKNOWLEDGED, "push-acknowledged")                                                                 \
+  X (DELIVERY_COMMITTED, "delivery-committed")                                                               \
+  X (RECEIPT_SIGNED, "receipt-signed")                                                                       \
   X (DECLINE_DECIDED, "decline-decided")                                                                     \
   X (DECLINE_COMMITTED, "decline-committed")                                                                 \
   X (CANCEL_SENDING, "cancel-sending")                                                                       \

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "host-server/core/config.h"
+#include "host-server/core/server.h"
 #include "host-server/market/keys.h"
 #include "host-server/market/order.h"
 #include "host-server/market/provider.h"
@@ -37,6 +38,7 @@ typedef struct
 {
   Clock *clock;
   Store *store;
+  Signer *signer; /* of receipts */
   MarketSettings settings;
   MarketKeys keys;
   GPtrArray *providers; /* of Provider, in the order of the configuration file */

@@ -1,6 +1,7 @@
 #include "host-server/market/entitlements.h"
 
 #include "host-server/market/keys.h"
+#include "host-server/market/receipts.h"
 #include "host-server/market/term.h"
 
 void
@@ -241,6 +242,13 @@ write_entitlement (Turn *turn, const char *account, const char *plugin, const En
               serial_state_to_text (next->state));
   gsize length;
   const void *bytes = g_bytes_get_data (sealed, &length);
+  gboolean is_other_serial
+      = current == NULL || current->generation != next->generation || !g_str_equal (current->line, next->line);
+  g_autoptr (Secret) serial = is_other_serial && next->state != SERIAL_REVOKED && length > 0
+                                  ? entitlement_unseal (turn->desk, account, plugin, bytes, length)
+                                  : NULL;
+  if (serial != NULL && !receipts_note_serial (turn, next->line, serial, error))
+    return FALSE;
   return db_run (
       turn->db, error,
       "INSERT INTO entitlement (account, plugin, state, line, generation, sealed, expires_us, reissue_us,"

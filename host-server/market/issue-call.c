@@ -235,6 +235,7 @@ send_to_vendor (Run *run, const char *method, HttpReplyFunc func)
         .body_length = length,
         .timeout_ms = (guint)(run->market->desk.settings.vendor_timeout_us / 1000),
         .max_answer_bytes = PLUGIN_SERVER_MAX_ANSWER,
+        .is_alone = TRUE, /* an answer holds a serial, and does not say whose */
       };
       if (run->job->kind == JOB_VOID)
         crash_point (VOID_SENDING);

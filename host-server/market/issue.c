@@ -161,9 +161,15 @@ gboolean
 issue_find_serial (Db *db, const char *line, gboolean *is_there, GError **error)
 {
   g_autoptr (DbQuery) query = db_query (
-      db, "SELECT 1 FROM generation WHERE line = ? AND state = 'issued' AND sealed IS NOT NULL LIMIT 1", "s",
-      line);
-  return turn_find (query, is_there, error);
+      db,
+      "SELECT g.source = 'plugin-server' AND EXISTS (SELECT 1 FROM entitlement_line e WHERE e.line = g.line"
+      " AND e.state = 'ended') FROM generation g WHERE g.line = ? AND g.state = 'issued'"
+      " AND g.sealed IS NOT NULL ORDER BY g.generation DESC LIMIT 1",
+      "s", line);
+  if (!turn_find (query, is_there, error))
+    return FALSE;
+  *is_there = *is_there && db_get_int (query, 0) == 0; /* the vendor was asked to void it */
+  return TRUE;
 }
 
 gboolean
@@ -299,6 +305,27 @@ issue_burn (Turn *turn, const char *line, GError **error)
         return FALSE;
     }
   return TRUE;
+}
+
+gboolean
+issue_burn_all (Turn *turn, const char *account, const char *plugin, GError **error)
+{
+  GError *local = NULL;
+  g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
+  {
+    g_autoptr (DbQuery) query
+        = db_query (turn->db, "SELECT line FROM entitlement_line WHERE account = ? AND plugin = ?", "ss",
+                    account, plugin);
+    while (db_next (query, &local))
+      g_ptr_array_add (lines, db_dup_text (query, 0));
+  }
+  for (guint i = 0; i < lines->len && local == NULL; i++)
+    if (issue_abandon (turn, g_ptr_array_index (lines, i), &local))
+      issue_burn (turn, g_ptr_array_index (lines, i), &local);
+  if (local == NULL)
+    return TRUE;
+  g_propagate_error (error, local);
+  return FALSE;
 }
 
 /* No source is left for this generation. */

@@ -40,6 +40,9 @@ gboolean issue_abandon (Turn *turn, const char *line, GError **error);
 /* What was issued for @line is void: a pool key is burned, a plugin server asked to void. */
 gboolean issue_burn (Turn *turn, const char *line, GError **error);
 
+/* The same for every line of the user's entitlement to @plugin, and what runs for them is abandoned. */
+gboolean issue_burn_all (Turn *turn, const char *account, const char *plugin, GError **error);
+
 /* What a generation is made for. */
 typedef enum
 {

@@ -89,16 +89,19 @@ job_drop (Turn *turn, JobKind kind, const char *subject, GError **error)
   return db_run (turn->db, error, "DELETE FROM job WHERE key = ?", "s", key);
 }
 
+/* When a job can be claimed: in its time, and after the lease of a holder that may have been lost. As the
+ * index has it. */
+#define NEXT_US "(CASE WHEN not_before_us > lease_until_us THEN not_before_us ELSE lease_until_us + 1 END)"
+
 gboolean
 jobs_claim_due (Turn *turn, guint limit, GError **error)
 {
   GError *local = NULL;
   g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (gint64));
   {
-    g_autoptr (DbQuery) query = db_query (
-        turn->db,
-        "SELECT id FROM job WHERE not_before_us <= ? AND lease_until_us < ? ORDER BY not_before_us LIMIT ?",
-        "iii", turn->now_us, turn->now_us, (gint64)limit);
+    g_autoptr (DbQuery) query
+        = db_query (turn->db, "SELECT id FROM job WHERE " NEXT_US " <= ? ORDER BY " NEXT_US " LIMIT ?", "ii",
+                    turn->now_us, (gint64)limit);
     while (db_next (query, &local))
       {
         gint64 id = db_get_int (query, 0);
@@ -122,13 +125,10 @@ jobs_claim_due (Turn *turn, guint limit, GError **error)
     }
   if (local == NULL)
     {
-      /* Leases that end count too: their holder may have been lost. */
-      g_autoptr (DbQuery) query = db_query (turn->db,
-                                            "SELECT MIN (CASE WHEN not_before_us > lease_until_us THEN "
-                                            "not_before_us ELSE lease_until_us + 1 END) FROM job",
-                                            "");
+      g_autoptr (DbQuery) query
+          = db_query (turn->db, "SELECT " NEXT_US " FROM job ORDER BY " NEXT_US " LIMIT 1", "");
       gboolean is_found;
-      if (turn_find (query, &is_found, &local) && is_found && !db_is_null (query, 0))
+      if (turn_find (query, &is_found, &local) && is_found)
         turn_wake (turn, db_get_int (query, 0));
     }
   if (local == NULL)

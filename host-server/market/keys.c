@@ -62,7 +62,10 @@ market_keys_load (MarketKeys *keys, Store *store, Db *db, GError **error)
   if (keys->seed == NULL)
     return FALSE;
   keys->digest = load_key ("digest", store, db, error);
-  return keys->digest != NULL;
+  if (keys->digest == NULL)
+    return FALSE;
+  keys->salt = load_key ("salt", store, db, error);
+  return keys->salt != NULL;
 }
 
 void
@@ -71,6 +74,7 @@ market_keys_clear (MarketKeys *keys)
   g_clear_pointer (&keys->pairwise, secret_free);
   g_clear_pointer (&keys->seed, secret_free);
   g_clear_pointer (&keys->digest, secret_free);
+  g_clear_pointer (&keys->salt, secret_free);
 }
 
 char *
@@ -93,6 +97,15 @@ market_keys_derive_seed (const MarketKeys *keys, const char *line, guint generat
   g_autoptr (GString) message = g_string_new (NULL);
   g_string_printf (message, "%s.%u.%u", line, generation, counter);
   authenticate (keys->seed, message, seed);
+}
+
+void
+market_keys_derive_salt (const MarketKeys *keys, const char *line, const char *claim, guint8 salt[32])
+{
+  g_autoptr (GString) message = g_string_new (line);
+  g_string_append_c (message, '\0');
+  g_string_append (message, claim);
+  authenticate (keys->salt, message, salt);
 }
 
 void

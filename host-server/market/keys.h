@@ -13,6 +13,7 @@ typedef struct
   Secret *pairwise;
   Secret *seed;
   Secret *digest;
+  Secret *salt;
 } MarketKeys;
 
 /* Inside a write on STORE_MARKET: loads the keys, making what is missing. FALSE with @error, also if a stored
@@ -27,6 +28,8 @@ char *pairwise_name (const Secret *key, const char *party, const char *account);
 /* The seed of a keygen call: fixed for line, generation and counter. */
 void market_keys_derive_seed (const MarketKeys *keys, const char *line, guint generation, guint counter,
                               guint8 seed[32]);
+/* The salt of one claim in the receipts of @line: says nothing of any other salt. */
+void market_keys_derive_salt (const MarketKeys *keys, const char *line, const char *claim, guint8 salt[32]);
 /* What the uniqueness of a plugin's serials is kept by; says nothing about the serial without the key. */
 void market_keys_digest_serial (const MarketKeys *keys, const char *plugin, const Secret *serial,
                                 guint8 digest[SERIAL_DIGEST_BYTES]);

@@ -363,6 +363,7 @@ market_new (Server *server, GError **error)
   market->server = server;
   market->desk.clock = server->clock;
   market->desk.store = server->store;
+  market->desk.signer = server->signer;
   market->desk.owner = id_new_random (10);
   market->desk.providers = g_ptr_array_new_with_free_func ((GDestroyNotify)provider_free);
   market->open_calls = g_hash_table_new_full (NULL, NULL, NULL, g_free);
@@ -384,12 +385,14 @@ market_new (Server *server, GError **error)
   callbacks_init (market);
   market_commands_init (market);
   order_commands_init (market);
+  receipts_init (market);
   removal_init (market);
   role_commands_init (market);
   adhoc_user_init (market);
   adhoc_vendor_init (market);
   adhoc_admin_init (market);
   notices_init (market);
+  check_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
   sweep_init (market);
   return market;
@@ -400,6 +403,7 @@ market_stop (Market *market)
 {
   market->is_closing = TRUE;
   sweep_stop (market);
+  receipts_stop (market);
   waiters_free (g_steal_pointer (&market->waiters), market);
   g_clear_pointer (&market->http, http_client_free);
 

@@ -289,7 +289,7 @@ order_judge_money (const MoneyCase *money, Event *event)
     case PHASE_REFUNDED:
     case PHASE_CHARGED_BACK:
       *event = EVENT_DOUBTFUL; /* refunded and lost: it went back twice */
-      return held < 0;
+      return held < 0 || sums->n_lost_in_vain > 0;
 
     case PHASE_CLOSED: /* money has moved since a person looked */
       *event = EVENT_DOUBTFUL;

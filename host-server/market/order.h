@@ -108,6 +108,7 @@ typedef struct
   gint64 lost;     /* what lost disputes took */
   guint n_open_disputes;
   guint n_ended_disputes;
+  guint n_lost_in_vain; /* lost ones that found nothing left of their payment */
   gboolean is_reversed; /* some payment was refunded or disputed before it was known */
 } LedgerSums;
 

@@ -132,6 +132,17 @@ load (Turn *turn, const char *id, Purchase **purchase, GError **error)
 
 /* Create a checkout. */
 
+/* The order ends with what the buyer can still pay. */
+static gboolean
+take_end (Turn *turn, const Call *call, Purchase *purchase, GError **error)
+{
+  if (call->expires_us == 0)
+    return TRUE;
+  purchase->expires_us = call->expires_us;
+  return db_run (turn->db, error, "UPDATE purchase SET expires_us = ? WHERE id = ?", "is", call->expires_us,
+                 purchase->id);
+}
+
 static gboolean
 take_checkout (Turn *turn, Call *call, Purchase *purchase, GError **error)
 {
@@ -144,8 +155,8 @@ take_checkout (Turn *turn, Call *call, Purchase *purchase, GError **error)
       return TRUE;
     }
   purchase->charge_url = g_strdup (call->url);
-  if (call->expires_us > 0) /* the order ends with what the buyer can still pay */
-    purchase->expires_us = call->expires_us;
+  if (!take_end (turn, call, purchase, error))
+    return FALSE;
   if (purchase_is_opening (purchase) && !purchase_apply (turn, purchase, EVENT_CHECKOUT_MADE, NULL, error))
     return FALSE;
   if (!purchase->is_decline_wanted || purchase->phase != PHASE_AWAITING_PAYMENT)
@@ -245,6 +256,15 @@ find_purchase (Market *market, const Job *job, Provider **provider)
 }
 
 void
+payments_find_callback (Market *market, Provider *provider)
+{
+  /* Without a public URL callbacks come to where we listen: both on one machine. */
+  if (provider->callback_url == NULL && http_peek_address (market->server->http) != NULL)
+    provider->callback_url = g_strconcat ("http://", http_peek_address (market->server->http), "/v1/billing/",
+                                          provider->name, NULL);
+}
+
+void
 payments_run_checkout (Market *market, const Job *job)
 {
   Provider *provider;
@@ -268,10 +288,7 @@ payments_run_checkout (Market *market, const Job *job)
     .created_us = purchase->created_us,
     .expires_us = purchase->expires_us,
   };
-  /* Without a public URL callbacks come to where we listen: both on one machine. */
-  if (provider->callback_url == NULL && http_peek_address (market->server->http) != NULL)
-    provider->callback_url = g_strconcat ("http://", http_peek_address (market->server->http), "/v1/billing/",
-                                          provider->name, NULL);
+  payments_find_callback (market, provider);
   Call *call = call_new (market, job, job->subject);
   call->provider = provider;
   market_begin_call (market, call, call_free);

@@ -165,5 +165,7 @@ provider_call_reply_report (ProviderCall *call)
   call->reply.checkout = report->checkout;
   call->reply.order = report->order;
   call->reply.status = report->status;
+  call->reply.amount_minor = report->amount_minor;
+  call->reply.currency = report->currency;
   call->reply.events = report->events;
 }

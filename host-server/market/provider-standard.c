@@ -158,7 +158,10 @@ read_checkout (ProviderCall *call, ProviderJson *reader, json_t *root)
   report->checkout = provider_json_need_id (reader, root, "checkout");
   report->order = provider_json_need_id (reader, root, "order");
   report->status = (CheckoutStatus)provider_json_need_word (reader, root, "status", status_words);
+  report->amount_minor = provider_json_need_amount (reader, root, "amount");
   const char *currency = provider_json_need_currency (reader, root, "currency");
+  if (currency != NULL)
+    g_strlcpy (report->currency, currency, sizeof report->currency);
   json_t *payments = json_object_get (root, "payments");
   if (json_array_size (payments) > PROVIDER_MAX_PAYMENTS)
     provider_json_fail (reader, "payments");

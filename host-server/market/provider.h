@@ -85,6 +85,8 @@ typedef struct
   const char *checkout;
   const char *order;
   CheckoutStatus status;
+  gint64 amount_minor; /* that was asked for */
+  char currency[4];
   const GPtrArray *events; /* as of ProviderReply.events */
 } ProviderReport;
 
@@ -99,6 +101,8 @@ typedef struct
   gint64 expires_us; /* of a new checkout, if it ends at another time than asked for; 0: then */
   const char *order; /* of a report */
   CheckoutStatus status;
+  gint64 amount_minor; /* of a report: what was asked for */
+  const char *currency;
   const GPtrArray *events; /* of a report: MoneyEvents of its payments, refunds and disputes, in that order */
   const char *refund;
   ProviderRefundStatus refund_status;

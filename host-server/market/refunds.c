@@ -80,12 +80,64 @@ refunds_add (Turn *turn, const Purchase *purchase, const Books *books, gint64 am
   return TRUE;
 }
 
+/* The newest row that is older than a lost dispute and that the provider is not known to have; NULL without
+ * @error if there is none. */
+static char *
+find_overtaken (Turn *turn, const Purchase *purchase, GError **error)
+{
+  gboolean is_found;
+  g_autoptr (DbQuery) query = db_query (
+      turn->db,
+      "SELECT id FROM refund WHERE purchase = ? AND state IN ('due', 'sent') AND provider_refund IS NULL"
+      " AND created_us <= (SELECT MAX (recorded_us) FROM ledger WHERE purchase = ? AND kind = 'dispute-lost')"
+      " ORDER BY id DESC LIMIT 1",
+      "ss", purchase->id, purchase->id);
+  return turn_find (query, &is_found, error) && is_found ? db_dup_text (query, 0) : NULL;
+}
+
+/* What a lost dispute took must not go back besides: rows that would leave less than we may keep are dropped.
+ * One that was sent may have been heard after all; then the provider reports a refund, and a person sees that
+ * the money went back twice. */
+static gboolean
+drop_overtaken (Turn *turn, const Purchase *purchase, const Books *books, gint64 beyond, GError **error)
+{
+  for (;;)
+    {
+      GError *local = NULL;
+      gint64 planned = 0;
+      for (guint i = 0; i < books->payments->len; i++)
+        {
+          gint64 of_payment;
+          if (!sum_planned (turn, purchase->id, g_array_index (books->payments, BookPayment, i).id,
+                            &of_payment, error))
+            return FALSE;
+          planned += of_payment;
+        }
+      g_autofree char *id = planned > beyond ? find_overtaken (turn, purchase, &local) : NULL;
+      if (id == NULL)
+        {
+          if (local != NULL)
+            g_propagate_error (error, local);
+          return local == NULL;
+        }
+      turn_log (turn, LOG_LEVEL_WARNING, "refund dropped, a dispute took the money refund=%s order=%s", id,
+                purchase->id);
+      if (!db_run (turn->db, error,
+                   "UPDATE refund SET state = 'dropped', version = version + 1, changed_us = ? WHERE id = ?",
+                   "is", turn->now_us, id)
+          || !job_drop (turn, JOB_REFUND, id, error))
+        return FALSE;
+    }
+}
+
 gboolean
 refunds_settle (Turn *turn, Purchase *purchase, const Books *books, GError **error)
 {
   gint64 keepable = order_get_keepable (purchase->phase, purchase->price_minor, &books->sums);
-  gint64 free_minor;
-  if (ledger_sums_get_held (&books->sums) <= keepable)
+  gint64 held = ledger_sums_get_held (&books->sums), free_minor;
+  if (books->sums.lost > 0 && !drop_overtaken (turn, purchase, books, MAX (held - keepable, 0), error))
+    return FALSE;
+  if (held <= keepable)
     return TRUE;
   return refunds_get_free (turn, purchase, books, &free_minor, error)
          && refunds_add (turn, purchase, books, free_minor - keepable, purchase->reason, error);

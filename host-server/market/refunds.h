@@ -3,7 +3,8 @@
 
 #include "host-server/market/purchases.h"
 
-/* Makes a refund row and its job for what @purchase holds beyond what it may keep, newest payment first. */
+/* Makes a refund row and its job for what @purchase holds beyond what it may keep, newest payment first. Rows
+ * that a lost dispute has overtaken are dropped first. */
 gboolean refunds_settle (Turn *turn, Purchase *purchase, const Books *books, GError **error);
 /* What of the payments neither is given back nor will be by a row that there is. */
 gboolean refunds_get_free (Turn *turn, const Purchase *purchase, const Books *books, gint64 *free_minor,

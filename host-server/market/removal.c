@@ -68,15 +68,8 @@ removal_work (Turn *turn, gpointer data, GError **error)
   for (guint i = 0; i < plugins->len; i++)
     {
       const char *plugin = g_ptr_array_index (plugins, i);
-      GError *local = NULL;
-      g_autoptr (Entitlement) entitlement = entitlement_load (turn->db, account, plugin, &local);
-      if (entitlement == NULL || !entitlement_end (turn, account, plugin, &local)
-          || !issue_burn (turn, entitlement->line, &local))
-        {
-          if (local != NULL)
-            g_propagate_error (error, local);
-          return FALSE;
-        }
+      if (!entitlement_end (turn, account, plugin, error) || !issue_burn_all (turn, account, plugin, error))
+        return FALSE;
     }
   turn_log (turn, LOG_LEVEL_INFO, "account removed account=%s orders=%u plugins=%u", account, orders->len,
             plugins->len);

@@ -17,6 +17,5 @@ serial_revoke (Turn *turn, const char *account, const char *plugin, gboolean *is
   if (!*is_found)
     return TRUE;
   turn_log (turn, LOG_LEVEL_INFO, "serial revoked by hand account=%s plugin=%s", account, plugin);
-  return entitlement_end (turn, account, plugin, error) && issue_abandon (turn, entitlement->line, error)
-         && issue_burn (turn, entitlement->line, error);
+  return entitlement_end (turn, account, plugin, error) && issue_burn_all (turn, account, plugin, error);
 }

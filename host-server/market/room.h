@@ -27,6 +27,8 @@ struct Market
   gint64 timer_us;        /* its wall time; 0: none */
   GSource *sweep;
   gint64 seen_wall_us, seen_monotonic_us; /* at the last sweep */
+  GPtrArray *acknowledged;   /* pushes to be noted in receipts; NULL: none */
+  GSource *acknowledging;
   gboolean is_closing;
   guint64 n_refused_callbacks; /* not authentic, or not even an envelope */
   guint64 n_other_mode;
@@ -70,6 +72,8 @@ void sweep_stop (Market *market);
 void payments_run_checkout (Market *market, const Job *job);
 void payments_run_cancel (Market *market, const Job *job);
 void payments_run_refund (Market *market, const Job *job);
+/* Where @provider can call us, once it is known where we listen. */
+void payments_find_callback (Market *market, Provider *provider);
 void payments_poll (Market *market, const char *purchase, const char *provider, const char *checkout);
 
 /* The parts that register themselves. */
@@ -95,11 +99,18 @@ void callbacks_init (Market *market);
 void market_commands_init (Market *market);
 void order_commands_init (Market *market);
 void removal_init (Market *market);
+/* receipt-requests.c */
+void receipts_init (Market *market);
+void receipts_stop (Market *market);
+/* A client has acknowledged the push of what changed for @account after @since, up to @ver. */
+void receipts_note_push (Market *market, const char *account, gint64 since, gint64 ver);
 /* Commands of standard clients (XEP-0050), by who may: everyone, vendors' members, administrators. */
 void adhoc_user_init (Market *market);
 void adhoc_vendor_init (Market *market);
 void adhoc_admin_init (Market *market);
 void role_commands_init (Market *market);
+/* check.c: `billing check`. */
+void check_init (Market *market);
 
 /* rings.c: the secrets shared with providers and vendors. */
 /* Inside a turn: the ring of @peer; seeded with @seed if it is not in it (NULL: nothing is seeded). */

@@ -34,6 +34,7 @@ typedef struct
 struct Subscribers
 {
   guint n_refs;
+  Market *market;       /* NULL: the room is gone, but for pushes that are under way */
   GHashTable *users;    /* account -> Listening */
   GHashTable *sessions; /* full address -> Listener */
 };
@@ -142,6 +143,8 @@ typedef struct
 {
   Subscribers *subscribers;
   char *full_jid;
+  char *account; /* NULL: no serial is in it */
+  gint64 since, ver;
 } Push;
 
 static void
@@ -151,20 +154,33 @@ pushed (PushOutcome outcome, gpointer data)
   crash_point (PUSH_ACKNOWLEDGED);
   if (outcome != PUSH_ACCEPTED)
     drop (push->subscribers, push->full_jid);
+  else if (push->account != NULL && push->subscribers->market != NULL)
+    receipts_note_push (push->subscribers->market, push->account, push->since, push->ver);
   subscribers_unref (push->subscribers);
+  g_free (push->account);
   g_free (push->full_jid);
   g_free (push);
 }
 
-static void
+static Push *
 push_to (Market *market, const Listener *listener, const char *payload)
 {
-  Push *push = g_new (Push, 1);
+  Push *push = g_new0 (Push, 1);
   push->subscribers = market->subscribers;
   push->subscribers->n_refs++;
   push->full_jid = g_strdup (listener->full_jid);
   services_push (market->server->services, push->full_jid, payload, pushed, push);
   crash_point (PUSH_SENT);
+  return push; /* until the main loop turns */
+}
+
+static gboolean
+has_serial (const Serials *serials)
+{
+  for (guint i = 0; i < serials->entries->len; i++)
+    if (((const SerialEntry *)g_ptr_array_index (serials->entries, i))->serial != NULL)
+      return TRUE;
+  return FALSE;
 }
 
 gboolean
@@ -226,10 +242,13 @@ serials_push_changes (Market *market, const char *account)
       if (ver == listener->ver)
         continue; /* told with an earlier change */
       serials->since = g_strdup_printf ("%" G_GINT64_FORMAT, listener->ver);
-      listener->ver = ver;
       GString *xml = g_string_new (NULL);
       serials_write (serials, xml);
-      push_to (market, listener, xml->str);
+      Push *push = push_to (market, listener, xml->str);
+      push->account = has_serial (serials) ? g_strdup (account) : NULL;
+      push->since = listener->ver;
+      push->ver = ver;
+      listener->ver = ver;
       wipe_string (xml);
     }
   waiters_wake (market, key);
@@ -500,6 +519,7 @@ serials_init (Market *market)
 {
   market->subscribers = g_new0 (Subscribers, 1);
   market->subscribers->n_refs = 1;
+  market->subscribers->market = market;
   market->subscribers->users = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, listening_free);
   market->subscribers->sessions = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, listener_free);
 
@@ -515,5 +535,7 @@ serials_init (Market *market)
 void
 serials_clear (Market *market)
 {
+  if (market->subscribers != NULL)
+    market->subscribers->market = NULL;
   g_clear_pointer (&market->subscribers, subscribers_unref);
 }

@@ -207,6 +207,7 @@ test_order_money_is_judged_by_phase_and_policy (void)
     { { PHASE_REFUNDING, 1000, { .paid = 1000, .refunded = 500 } }, NO_EVENT },
     { { PHASE_REFUNDING, 1000, { .paid = 1000, .refunded = 1000 } }, EVENT_REFUNDED },
     { { PHASE_REFUNDED, 1000, { .paid = 2000, .refunded = 1000 } }, NO_EVENT },
+    { { PHASE_REFUNDED, 1000, { .paid = 1000, .refunded = 1000, .n_lost_in_vain = 1 } }, EVENT_DOUBTFUL },
     { { PHASE_REVIEW, 1000, { .paid = 1000 } }, NO_EVENT },
     { { PHASE_CLOSED, 1000, { .paid = 1000 } }, EVENT_DOUBTFUL },
   };

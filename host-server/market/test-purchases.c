@@ -496,6 +496,54 @@ test_purchases_a_dispute_before_its_payment_yields_no_serial (Fixture *f, gconst
 }
 
 static void
+test_purchases_a_dispute_about_an_excess_suspends_nothing (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  pay (f, order, "p1", "500");
+  issue_from_the_pool (f);
+  pay (f, order, "p2", "500"); /* paid twice: the second goes back */
+  assert_refund (f, 500, "due");
+  dispute (f, order, "p2", "disputed");
+  assert_serial (f, "dice", SERIAL_ACTIVE, "KEY-1");
+  dispute (f, order, "p2", "dispute_lost");
+  assert_phase (f, "fulfilled");
+  assert_payment (f, "paid");
+  assert_serial (f, "dice", SERIAL_ACTIVE, "KEY-1");
+  g_assert_cmpint (ask (f, "SELECT COUNT (*) FROM refund"), ==, 1);
+}
+
+static gboolean
+forget_the_amount (Turn *t, gpointer data, GError **error)
+{
+  return db_run (t->db, error, "UPDATE ledger SET amount_minor = 0 WHERE kind = 'dispute'", "");
+}
+
+static void
+test_purchases_a_dispute_of_no_known_amount_is_about_all_of_it (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  pay (f, order, "p1", "500");
+  dispute (f, order, "p1", "disputed");
+  turn (f, forget_the_amount, NULL);
+  g_auto (Books) books = { 0 };
+  g_assert_true (books_load (store_peek_reader (f->store, STORE_MARKET), order, &books, NULL));
+  g_assert_cmpint (books.sums.disputed, ==, 500);
+}
+
+static void
+test_purchases_a_part_in_dispute_suspends_and_takes_no_more_than_that (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  pay (f, order, "p1", "500");
+  issue_from_the_pool (f);
+  dispute_about (f, order, "p1", "disputed", "200");
+  assert_serial (f, "dice", SERIAL_SUSPENDED, NULL);
+  dispute_about (f, order, "p1", "dispute_lost", "200");
+  assert_phase (f, "charged-back");
+  assert_refund (f, 300, "due"); /* nothing is left of what it was for */
+}
+
+static void
 test_purchases_a_page_of_history (Fixture *f, gconstpointer unused)
 {
   g_autoptr (GError) error = NULL;
@@ -579,6 +627,9 @@ main (int argc, char **argv)
   ADD (a_refund_while_issuing_delivers_nothing);
   ADD (a_dispute_suspends_and_its_end_restores);
   ADD (a_lost_dispute_revokes);
+  ADD (a_dispute_about_an_excess_suspends_nothing);
+  ADD (a_dispute_of_no_known_amount_is_about_all_of_it);
+  ADD (a_part_in_dispute_suspends_and_takes_no_more_than_that);
   ADD (a_dispute_while_issuing_withholds_the_serial);
   ADD (a_dispute_before_its_payment_yields_no_serial);
   ADD (a_page_of_history);

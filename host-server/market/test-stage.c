@@ -264,7 +264,7 @@ Delivering
 deliver_body (Fixture *f, const char *webhook_id, const char *body)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MoneyEvent) event = provider_standard.read_event (body, strlen (body), &error);
+  g_autoptr (MoneyEvent) event = f->provider.type->read_event (body, strlen (body), &error);
   Delivering d = { .delivery = { &f->provider, webhook_id, body, strlen (body), event,
                                  error != NULL ? error->message : NULL } };
   turn (f, deliver_work, &d);
@@ -304,17 +304,22 @@ give_back (Fixture *f, const char *order, const char *payment, const char *refun
   return deliver_body (f, webhook_id, body).books;
 }
 
-/* @what: disputed, dispute_won, dispute_lost. */
 BooksOutcome
-dispute (Fixture *f, const char *order, const char *payment, const char *what)
+dispute_about (Fixture *f, const char *order, const char *payment, const char *what, const char *amount)
 {
   g_autofree char *body
       = g_strdup_printf ("{\"type\":\"payment.%s\",\"data\":{\"merchant\":\"m1\",\"order\":\"%s\","
                          "\"checkout\":\"c_%s\",\"payment\":\"%s\","
-                         "\"dispute\":\"d_%s\",\"amount\":500,\"currency\":\"EUR\",\"live\":true}}",
-                         what, order, order, payment, payment);
+                         "\"dispute\":\"d_%s\",\"amount\":%s,\"currency\":\"EUR\",\"live\":true}}",
+                         what, order, order, payment, payment, amount);
   g_autofree char *webhook_id = g_strdup_printf ("msg_%u", f->n_deliveries++);
   return deliver_body (f, webhook_id, body).books;
+}
+
+BooksOutcome
+dispute (Fixture *f, const char *order, const char *payment, const char *what)
+{
+  return dispute_about (f, order, payment, what, "500");
 }
 
 /* The sources' side. */

@@ -60,6 +60,9 @@ BooksOutcome give_back (Fixture *f, const char *order, const char *payment, cons
 void settle (Fixture *f, Job *take_job_, IssueResultKind kind, const char *serial);
 /* A serial that the vendor lets end at @expires_us. */
 void settle_until (Fixture *f, Job *take_job_, const char *serial, gint64 expires_us);
+/* @what: disputed, dispute_won, dispute_lost. */
+BooksOutcome dispute_about (Fixture *f, const char *order, const char *payment, const char *what,
+                            const char *amount);
 BooksOutcome dispute (Fixture *f, const char *order, const char *payment, const char *what);
 gboolean pool_work (Turn *t, gpointer data, GError **error);
 void issue_from_the_pool (Fixture *f);

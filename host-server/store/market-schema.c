@@ -241,6 +241,13 @@ static const char *const steps[] = {
   /* The proof that a callback leaves: the delivery's id and the SHA-256 of its body. NULL if the host asked. */
   "ALTER TABLE ledger ADD COLUMN webhook_id TEXT;"
   "ALTER TABLE ledger ADD COLUMN body_digest BLOB",
+
+  /* What no index answered: who is next of many jobs that wait or are leased (an hour without the provider leaves
+   * one for each order), and what was matched long ago. */
+  "DROP INDEX job_due;"
+  "CREATE INDEX job_next ON job ((CASE WHEN not_before_us > lease_until_us THEN not_before_us"
+  "  ELSE lease_until_us + 1 END));"
+  "CREATE INDEX unmatched_done ON unmatched (first_seen_us) WHERE state = 'matched'",
 };
 
 const SchemaFamily market_schema = { "market", STORE_MARKET, steps, G_N_ELEMENTS (steps) };

@@ -55,6 +55,7 @@ typedef struct
   Run *run;
   GString *text;
   bool is_provider, is_listener, is_busy;
+  int64_t sent_ns; /* a caller's callback */
 } Web;
 
 /* A client's purchase. */
@@ -68,14 +69,15 @@ typedef struct
 struct Run
 {
   Bench bench;
-  int both_fd; /* an epoll over the clients' and the web's */
+  int both_fd, web_fd; /* an epoll over the clients' and the web's, and that of the web */
+  uint16_t http_port;
   Web listener, callers[N_CALLERS];
   GQueue callbacks; /* char *, whole requests that wait for a caller */
   Buyer *buyers;
   unsigned n_paid;
   bool is_counting, is_over;
   guint64 count;
-  GArray *latencies_us;
+  GArray *latencies_us, *answers_us; /* callback to serial, and to the provider's own answer */
 };
 
 G_NORETURN static void
@@ -164,8 +166,11 @@ send_callbacks (Run *run)
       Web *caller = &run->callers[i];
       if (caller->is_busy)
         continue;
+      if (caller->connection.fd < 0) /* the server ended it, idle as it was */
+        connection_open (&caller->connection, run->web_fd, -1, run->http_port, caller);
       g_autofree char *request = g_queue_pop_head (&run->callbacks);
       caller->is_busy = true;
+      caller->sent_ns = now_ns ();
       connection_send (&caller->connection, request, strlen (request));
     }
 }
@@ -181,6 +186,9 @@ callback_answered (Web *caller)
     give_up ("a callback was answered", caller->text->str);
   g_string_erase (caller->text, 0, (gssize)length);
   caller->is_busy = false;
+  float answer_us = (float)(now_ns () - caller->sent_ns) / 1000.0f;
+  if (caller->run->is_counting)
+    g_array_append_val (caller->run->answers_us, answer_us);
   send_callbacks (caller->run);
 }
 
@@ -297,7 +305,7 @@ serve_web (Run *run, int epoll_fd)
       ReadOutcome outcome = connection_read (&web->connection, buffer, &size);
       if (outcome == READ_CLOSED)
         {
-          if (!web->is_provider)
+          if (web->is_busy)
             give_up ("the server closed a connection for callbacks", web->text->str);
           connection_close (&web->connection);
         }
@@ -357,19 +365,26 @@ listen_anywhere (Run *run, int epoll_fd)
   return ntohs (address.sin_port);
 }
 
+static double
+quantile (GArray *values, double part)
+{
+  g_array_sort (values, compare_floats);
+  return values->len > 0 ? (double)g_array_index (values, float, (guint)(values->len * part)) : 0;
+}
+
 static void
 report (Run *run, double seconds, double server_cpu_s)
 {
   if (run->count == 0)
     give_up ("nothing was bought", "");
-  qsort (run->latencies_us->data, run->latencies_us->len, sizeof (float), compare_floats);
-  const float *sorted = (const float *)(void *)run->latencies_us->data;
   printf ("{\"mode\":\"purchases\",\"plugin\":\"%s\",\"count\":%" G_GUINT64_FORMAT
           ",\"per_s\":%.1f,\"server_cpu\":%.3f,"
-          "\"per_cpu_s\":%.1f,\"p50_us\":%.0f,\"p99_us\":%.0f}\n",
+          "\"per_cpu_s\":%.1f,\"p50_us\":%.0f,\"p99_us\":%.0f,\"answered_p50_us\":%.0f,\"answered_p99_us\":%."
+          "0f}\n",
           options.plugin, run->count, (double)run->count / seconds, server_cpu_s / seconds,
-          (double)run->count / server_cpu_s, (double)sorted[run->latencies_us->len / 2],
-          (double)sorted[(gsize)(run->latencies_us->len * 0.99)]);
+          (double)run->count / server_cpu_s, quantile (run->latencies_us, 0.5),
+          quantile (run->latencies_us, 0.99), quantile (run->answers_us, 0.5),
+          quantile (run->answers_us, 0.99));
 }
 
 int
@@ -383,7 +398,9 @@ main (int argc, char **argv)
       fprintf (stderr, "purchases: %s\n", error ? error->message : "see --help");
       return 2;
     }
-  Run run = { .callbacks = G_QUEUE_INIT, .latencies_us = g_array_new (FALSE, FALSE, sizeof (float)) };
+  Run run = { .callbacks = G_QUEUE_INIT,
+              .latencies_us = g_array_new (FALSE, FALSE, sizeof (float)),
+              .answers_us = g_array_new (FALSE, FALSE, sizeof (float)) };
   int web_fd = epoll_create1 (EPOLL_CLOEXEC);
   printf ("{\"port\":%d}\n", listen_anywhere (&run, web_fd));
   fflush (stdout);
@@ -403,6 +420,8 @@ main (int argc, char **argv)
   run.buyers = g_new0 (Buyer, bench->n_clients);
   for (unsigned i = 0; i < bench->n_clients; i++)
     run.buyers[i].text = g_string_new (NULL);
+  run.web_fd = web_fd;
+  run.http_port = (uint16_t)http_port;
   bench_bring_up (bench);
   bench->on_data = take_text;
   for (unsigned i = 0; i < N_CALLERS; i++)

@@ -49,6 +49,29 @@ def test_shell_signature_of_the_billing_guide_is_the_specifications():
     assert printed.stdout.strip() == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+def cases_table():
+    """(the case, names of its tests) of each row of docs/money.md."""
+    section = (ROOT / "docs/money.md").read_text().split("\n## Cases\n")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["case", "must happen", "answer", "shown by"]
+    return [(row[0], re.findall(r"`([^`]+)`", row[3]) if len(row) == 4 else []) for row in rows[2:]]
+
+
+def test_every_case_of_money_is_shown_by_tests_and_every_such_test_is_in_the_table():
+    tests = {name: file.name for file in (ROOT / "tests").glob("*/test_*.py")
+             for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)}
+    rows = cases_table()
+    assert len(rows) > 40
+    for case, names in rows:
+        assert names, f"nothing shows what must happen in the case: {case}"
+        for name in names:
+            *file, function = name.split("::")
+            assert function in tests, f"{case}: there is no {name}"
+            assert not file or tests[function] == file[0], f"{case}: {function} is in {tests[function]}"
+    named = {name.split("::")[-1] for _case, names in rows for name in names}
+    assert not {name for name in tests if name.startswith("test_case_")} - named, "shown, but in no row"
+
+
 def test_links_between_documents_lead_somewhere():
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):

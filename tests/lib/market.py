@@ -147,6 +147,13 @@ class ScriptedProvider:
         self.thread.join()
 
 
+def modules_config():
+    modules = {"folder": BUILD / "keygen-modules"}
+    if os.geteuid() == 0:
+        modules["uid_base"] = 61000 + 64 * int(os.environ.get("STOA_PART", 0))  # two run at a time
+    return modules
+
+
 class Shop:
     """The parties on disk; start() brings them up."""
 
@@ -164,14 +171,11 @@ class Shop:
 
     def start(self):
         self.stub.start()
-        modules = {"folder": BUILD / "keygen-modules"}
-        if os.geteuid() == 0:
-            modules["uid_base"] = 61000 + 64 * int(os.environ.get("STOA_PART", 0))  # two run at a time
         self.host = Host(self.folder / "host", config={
             "billing stub": {"type": "standard", "mode": "live", "merchant": MERCHANT,
                              "base": self.provider.base if self.provider else f"http://{self.stub.address}", "api_key": KEY,
                              "webhook_secret": self.webhook_secret},
-            "market": self.market, "modules": modules, "limits": self.limits})
+            "market": self.market, "modules": modules_config(), "limits": self.limits})
         self.host.start()
         [vendor] = self.host.hostctl_json("vendor", "add", "acme")
         self.vendor_secret = vendor["secret"]
@@ -191,10 +195,11 @@ class Shop:
 
     # --- what is on sale
 
-    def plugin(self, name, *, source, price=500, base=None, module=None, fallback=None, term=None):
+    def plugin(self, name, *, source, price=500, base=None, module=None, fallback=None, term=None, currency="EUR",
+               policy=None):
         groups = {"Plugin": {"id": name, "name": name.capitalize(), "vendor": "acme", "version": "1.0",
-                             "summary": f"all about {name}", "price": price, "currency": "EUR", "term": term},
-                  "Serial": {"source": source, "module": module, "fallback": fallback}}
+                             "summary": f"all about {name}", "price": price, "currency": currency, "term": term},
+                  "Serial": {"source": source, "module": module, "fallback": fallback, "policy": policy}}
         if base:
             groups["PluginServer"] = {"base": base}
         path = self.folder / f"{name}.manifest"

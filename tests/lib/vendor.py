@@ -1,13 +1,17 @@
 """plugin-server as the host and the plugins meet it; requests are signed here, not by the code under test."""
 
 import base64
+import contextlib
 import http.client
+import http.server
 import json
 import secrets
+import sqlite3
+import threading
 import time
 
 from lib.billing import sign
-from lib.process import Process, program
+from lib.process import ROOT, Process, program
 
 SECRET = "whsec_" + base64.b64encode(b"vendor-secret-vendor-secret-0123").decode()
 
@@ -17,11 +21,14 @@ class PluginServer:
         self.folder, self.plugin, self.arguments, self.secret = folder, plugin, arguments, secret
         self.process, self.address = None, None
 
+    def command(self):
+        """The program and how it learns the secret."""
+        return [program("plugin-server"), *([] if "--secret-file" in self.arguments else ["--secret", self.secret])]
+
     def start(self):
-        secret = [] if "--secret-file" in self.arguments else ["--secret", self.secret]
         self.process = Process(
-            [program("plugin-server"), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
-             "--plugin", self.plugin, *secret, *self.arguments],
+            [*self.command(), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
+             "--plugin", self.plugin, *self.arguments],
             self.folder / f"vendor-{self.plugin}-output")
         self.address = self.process.first_json()["http"]
         self.base = f"http://{self.address}"
@@ -69,8 +76,110 @@ class PluginServer:
         body = {"request": request, "plugin": self.plugin, "user": user, "term": term, **changes}
         return self.ask("POST", "/v1/serials", {name: value for name, value in body.items() if value is not None})
 
+    def requests(self):
+        """What the register holds: {request: (serial or None, is it void)}."""
+        path = self.folder / f"vendor-{self.plugin}" / "register.db"
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            return {request: (serial, bool(is_void))
+                    for request, serial, is_void in db.execute("SELECT request, serial, is_void FROM requests")}
+
     def session(self, serial, user=None, **headers):
         """As a plugin opens one: (status, the session's id or None)."""
         body = {"serial": serial, "user": user} if user else {"serial": serial}
         status, text = self.request("POST", "/v1/session", json.dumps(body), headers)
         return status, json.loads(text).get("session")
+
+
+class PythonServer(PluginServer):
+    """The sample in Python. It ends by a signal alone."""
+
+    def command(self):
+        path = self.folder / f"vendor-{self.plugin}-secrets"
+        path.write_text(self.secret + "\n")
+        return ["/usr/bin/python3", ROOT / "docs/samples/plugin_server.py", "--secret-file", path]
+
+    def stop(self):
+        if self.process is not None:
+            self.kill()
+
+    def requests(self):
+        path = self.folder / f"vendor-{self.plugin}" / "register.db"
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            return {request: (serial, bool(is_void))
+                    for request, serial, is_void in db.execute("SELECT id, serial, is_void FROM request")}
+
+
+class SameAnswer:
+    """A server that gives one answer to everything."""
+
+    def __init__(self, status, body):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def say(self):
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = say
+
+            def log_message(self, *_arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.base = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+class Recorder:
+    """Stands between the host and a plugin server at `target` (HOST:PORT) and keeps what passes: `exchanges` holds
+    (method, path, body, status, answer), bytes as they were."""
+
+    def __init__(self, target):
+        self.target, self.exchanges = target, []
+        recorder = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                link = http.client.HTTPConnection(recorder.target, timeout=20)
+                link.request(self.command, self.path, body or None, dict(self.headers))
+                answer = link.getresponse()
+                data = answer.read()
+                link.close()
+                recorder.exchanges.append((self.command, self.path, body, answer.status, data))
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() in ("content-type", "retry-after", "location"):
+                        self.send_header(name, value)
+                if answer.status != 204:
+                    self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = do_DELETE = pass_on
+
+            def log_message(self, *_arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.base = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

@@ -310,7 +310,7 @@ def test_wrong_usage(device, words):
 def test_help_names_every_command():
     run = subprocess.run([program("host-client"), "--help"], capture_output=True, text=True, timeout=10)
     assert run.returncode == 0
-    for word in ["login", "send", "listen", "roster", "catalog", "serials", "buy", "order", "decline", "plugin"]:
+    for word in ["login", "send", "listen", "roster", "catalog", "serials", "buy", "order", "decline", "receipt", "plugin"]:
         assert f"  {word}" in run.stdout
 
 

@@ -285,6 +285,23 @@ def test_serial_that_runs_out_at_work_leads_to_the_dialogue(shop, probe, device)
     assert results(objects) == ["at last"]
 
 
+def test_what_is_in_dispute_is_not_sold_again_but_explained(shop, probe, device):
+    plugin, descriptor = probe("GOOD-1")
+    one = device(descriptor)
+    running = Running(one, "plugin", "use", plugin, "--yes")
+    order = running.charge()
+    press(shop, order)
+    assert running.end()[0] == 0
+    payment = shop.checkout(order["order"])["payments"][0]["payment"]
+    for action, state in [("open", "suspended"), ("won", "active")]:
+        assert shop.stub.call("POST", "/v1/test/disputes", {"payment": payment, "action": action})[0] == 200
+        wait_until(lambda: [row["state"] for row in shop.host.hostctl_json("serial", "list", one.user)
+                            if row["plugin"] == plugin] == [state], what=state)
+        code, _, err = Running(one, "plugin", "use", plugin, "--yes").end()
+        assert code == (1 if state == "suspended" else 0), err
+        assert ("in dispute" in err) == (state == "suspended")
+
+
 def test_declined_on_the_page(shop, probe, device):
     plugin, _ = probe("GOOD-1")
     one = device()

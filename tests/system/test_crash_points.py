@@ -191,6 +191,23 @@ def rejecting(shop, point, plugin):
         wait_until(lambda: line[:-1] + "0" in shop.vendor.voided, what="the refused serial voided")
 
 
+def asking_for_the_receipt(shop, point, plugin):
+    buyer = Buyer(shop, plugin)
+    buyer.buy()
+
+    def ask():
+        customer = buyer.enter()
+        try:
+            return customer.ask("get", f"<receipt xmlns='urn:stoa:market:1' order='{buyer.order}'/>")
+        finally:
+            customer.close()
+    shop.arm(point)
+    until_dead(shop, ask)
+    shop.revive()
+    assert ask().get("type") == "result"
+    assert_settled(shop, buyer.name, buyer.order, plugin)
+
+
 def of(scenario, names, plugins=tuple(SOURCES)):
     return [(scenario, name, plugin) for name in names.split() for plugin in plugins]
 
@@ -198,7 +215,7 @@ def of(scenario, names, plugins=tuple(SOURCES)):
 CASES = [
     *of(buying, "order-decided order-committed order-answered checkout-sending checkout-called checkout-decided"
                 " checkout-committed callback-received callback-decided callback-committed callback-answered issue-decided"
-                " issue-committed push-sent push-acknowledged"),
+                " issue-committed push-sent push-acknowledged delivery-committed"),
     *of(buying, "issue-sending issue-called", ["weather", "quotes"]),  # a pool is not called
     *of(buying_in_doubt, "issue-asking", ["quotes"]),
     *of(buying, "poll-sending poll-called poll-decided poll-committed"),  # of deaf_shop
@@ -208,6 +225,7 @@ CASES = [
     *of(refunded_at_the_provider, "callback-received callback-decided callback-committed callback-answered"),
     *of(refunded_at_the_provider, "void-sending void-called void-decided void-committed", ["quotes"]),
     *of(rejecting, "reject-decided reject-committed"),
+    *of(asking_for_the_receipt, "receipt-signed", ["dice"]),
 ]
 
 
