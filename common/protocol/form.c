@@ -26,18 +26,12 @@ struct FormField
   GPtrArray *values;  /* of char * */
 };
 
-typedef struct
-{
-  char *var;
-  char *label;
-} Column;
-
 struct Form
 {
   char *title;
   GPtrArray *instructions; /* of char * */
   GPtrArray *fields;       /* of FormField */
-  GPtrArray *columns;      /* of Column */
+  GPtrArray *columns;      /* of char *: labels */
   GPtrArray *rows;         /* of GPtrArray of char * */
 };
 
@@ -67,15 +61,6 @@ field_free (gpointer data)
 }
 
 static void
-column_free (gpointer data)
-{
-  Column *column = data;
-  g_free (column->var);
-  g_free (column->label);
-  g_free (column);
-}
-
-static void
 row_free (gpointer row)
 {
   g_ptr_array_unref (row);
@@ -102,7 +87,7 @@ form_new (const char *title)
   form->title = g_strdup (title);
   form->instructions = texts_new ();
   form->fields = g_ptr_array_new_with_free_func (field_free);
-  form->columns = g_ptr_array_new_with_free_func (column_free);
+  form->columns = texts_new ();
   form->rows = g_ptr_array_new_with_free_func (row_free);
   return form;
 }
@@ -210,12 +195,9 @@ form_field_set_limit (FormField *field, gsize max_bytes)
 }
 
 void
-form_add_column (Form *form, const char *var, const char *label)
+form_add_column (Form *form, const char *label)
 {
-  Column *column = g_new (Column, 1);
-  column->var = g_strdup (var);
-  column->label = g_strdup (label);
-  g_ptr_array_add (form->columns, column);
+  g_ptr_array_add (form->columns, g_strdup (label));
 }
 
 void
@@ -236,31 +218,6 @@ guint
 form_count_rows (const Form *form)
 {
   return form->rows->len;
-}
-
-char *
-form_dup_rows (const Form *form, guint max_rows)
-{
-  if (form->rows->len == 0)
-    return NULL;
-  GString *text = g_string_new (NULL);
-  for (guint i = 0; i < form->rows->len && i < max_rows; i++)
-    {
-      const GPtrArray *row = g_ptr_array_index (form->rows, i);
-      const char *separator = i > 0 ? "\n" : "";
-      for (guint k = 0; k < row->len; k++)
-        {
-          const char *cell = g_ptr_array_index (row, k);
-          if (cell[0] == '\0')
-            continue;
-          g_string_append (text, separator);
-          g_string_append (text, cell);
-          separator = k == 0 ? ": " : ", ";
-        }
-    }
-  if (form->rows->len > max_rows)
-    g_string_append_printf (text, "\n… and %u more", form->rows->len - max_rows);
-  return g_string_free (text, FALSE);
 }
 
 /* Writing. */
@@ -321,34 +278,26 @@ append_field (const FormField *field, FormUse use, GString *out)
 }
 
 static void
-append_table (const Form *form, GString *out)
+append_row (const Form *form, const GPtrArray *row, GString *out)
 {
-  g_string_append (out, "<reported>");
-  for (guint i = 0; i < form->columns->len; i++)
+  const char *name = g_ptr_array_index (row, 0);
+  g_string_append (out, "<field");
+  text_append_xml_attribute (out, "var", name);
+  text_append_xml_attribute (out, "type", kinds[FORM_LINES]);
+  text_append_xml_attribute (out, "label", name);
+  g_string_append_c (out, '>');
+  for (guint i = 1; i < row->len; i++)
     {
-      const Column *column = g_ptr_array_index (form->columns, i);
-      g_string_append (out, "<field");
-      text_append_xml_attribute (out, "var", column->var);
-      text_append_xml_attribute (out, "type", kinds[FORM_TEXT]);
-      text_append_xml_attribute (out, "label", column->label);
-      g_string_append (out, "/>");
+      const char *cell = g_ptr_array_index (row, i);
+      if (cell[0] == '\0')
+        continue;
+      g_string_append (out, "<value>");
+      text_append_xml (out, g_ptr_array_index (form->columns, i));
+      g_string_append (out, ": ");
+      text_append_xml (out, cell);
+      g_string_append (out, "</value>");
     }
-  g_string_append (out, "</reported>");
-  for (guint i = 0; i < form->rows->len; i++)
-    {
-      const GPtrArray *row = g_ptr_array_index (form->rows, i);
-      g_string_append (out, "<item>");
-      for (guint k = 0; k < form->columns->len; k++)
-        {
-          const Column *column = g_ptr_array_index (form->columns, k);
-          g_string_append (out, "<field");
-          text_append_xml_attribute (out, "var", column->var);
-          g_string_append_c (out, '>');
-          append_element (out, "value", k < row->len ? g_ptr_array_index (row, k) : "");
-          g_string_append (out, "</field>");
-        }
-      g_string_append (out, "</item>");
-    }
+  g_string_append (out, "</field>");
 }
 
 void
@@ -359,8 +308,8 @@ form_write (const Form *form, FormUse use, GString *out)
     append_element (out, "title", form->title);
   for (guint i = 0; i < form->instructions->len; i++)
     append_element (out, "instructions", g_ptr_array_index (form->instructions, i));
-  if (form->columns->len > 0)
-    append_table (form, out);
+  for (guint i = 0; i < form->rows->len; i++)
+    append_row (form, g_ptr_array_index (form->rows, i), out);
   for (guint i = 0; i < form->fields->len; i++)
     append_field (g_ptr_array_index (form->fields, i), use, out);
   g_string_append (out, "</x>");

@@ -52,15 +52,14 @@ void form_field_set_pattern (FormField *field, const char *pattern);
 /* The most that its values may have, in bytes, ends of lines counted. */
 void form_field_set_limit (FormField *field, gsize max_bytes);
 
-/* A table (XEP-0004 section 3.4) instead of fields: columns first, then rows, each with a cell for each
- * column; a NULL cell is an empty one. */
-void form_add_column (Form *form, const char *var, const char *label);
+/* A list instead of fields: columns first, then rows, each with a cell for each column; a NULL cell is an
+ * empty one. The first column names its row and is unique. A row is written as one field of type text-multi
+ * with a line for each other cell that is not empty: "State: paid". COMPAT: gajim 1.7 does not survive the
+ * tables of XEP-0004 section 3.4 in a command, and profanity 0.13 shows nothing of them. */
+void form_add_column (Form *form, const char *label);
 void form_add_row (Form *form);
 void form_add_cell (Form *form, const char *text);
 guint form_count_rows (const Form *form);
-/* The first @max_rows of the table as text, a line each, for clients that know no tables; NULL if there are
- * no rows. The caller wipes and frees it. */
-char *form_dup_rows (const Form *form, guint max_rows);
 
 typedef enum
 {

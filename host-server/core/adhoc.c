@@ -8,11 +8,10 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define NS_INFO       "http://jabber.org/protocol/disco#info"
-#define NS_ITEMS      "http://jabber.org/protocol/disco#items"
-#define KEY_BYTES     32
-#define MAX_SAID_ROWS 20 /* of a table, in a note */
-#define NAME_BYTES    16 /* of a session's random name, and of the tag behind it */
+#define NS_INFO    "http://jabber.org/protocol/disco#info"
+#define NS_ITEMS   "http://jabber.org/protocol/disco#items"
+#define KEY_BYTES  32
+#define NAME_BYTES 16 /* of a session's random name, and of the tag behind it */
 
 #define APPLICATION(condition) "<" condition " xmlns='" NS_COMMANDS "'/>"
 
@@ -422,27 +421,10 @@ adhoc_call_ask_again (AdhocCall *call)
   show_last_form (call);
 }
 
-/* COMPAT: profanity 0.13 shows no tables, and of several notes the first. */
-static void
-say_rows (AdhocCall *call, const Form *table)
-{
-  char *text = form_dup_rows (table, MAX_SAID_ROWS);
-  if (text == NULL)
-    return;
-  g_autofree char *later = g_strdup (call->notes->str);
-  g_string_truncate (call->notes, 0);
-  adhoc_call_note (call, ADHOC_INFO, "%s", text);
-  g_string_append (call->notes, later);
-  secret_wipe (text, strlen (text));
-  g_free (text);
-}
-
 void
 adhoc_call_done (AdhocCall *call, Form *take_result)
 {
   g_autoptr (Form) result = take_result;
-  if (result != NULL)
-    say_rows (call, result);
   unlist (call->adhoc, call->session);
   reply (call, "completed", result, FORM_RESULT);
 }

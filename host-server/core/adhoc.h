@@ -79,8 +79,7 @@ void adhoc_call_add_payload (AdhocCall *call, const char *xml);
 void adhoc_call_ask (AdhocCall *call, Form *take_form);
 /* Asks again with the form that was just filled in: a note says what is wrong with it. */
 void adhoc_call_ask_again (AdhocCall *call);
-/* The end, for good or ill (then with an ADHOC_ERROR note); @take_result may be NULL. The first rows of a table
- * are said in a note, too. */
+/* The end, for good or ill (then with an ADHOC_ERROR note); @take_result may be NULL. */
 void adhoc_call_done (AdhocCall *call, Form *take_result);
 /* internal-server-error, a log line, and the end of the session. */
 void adhoc_call_fail (AdhocCall *call, const char *area, const GError *error);

@@ -1,4 +1,4 @@
-#include "host-server/market/adhoc-table.h"
+#include "host-server/market/adhoc-list.h"
 #include "host-server/market/reports.h"
 #include "host-server/market/review.h"
 #include "host-server/market/revoke.h"
@@ -62,7 +62,7 @@ read_orders (Market *market, Db *db, const char *account, json_t *rows, GError *
 static void
 show_orders (Market *market, AdhocCall *call, const json_t *rows)
 {
-  adhoc_show_table (call, "Orders of a user", order_columns, rows);
+  adhoc_show_list (call, "Orders of a user", order_columns, rows);
 }
 
 static void
@@ -164,7 +164,7 @@ resolve_choose (Market *market, AdhocCall *call, const json_t *rows)
   Form *form = form_new ("Resolve a review");
   FormField *field = form_add (form, FORM_CHOICE, "order", "Order");
   form_field_require (field);
-  for (gsize i = 0; i < json_array_size (rows) && i < ADHOC_TABLE_MAX; i++)
+  for (gsize i = 0; i < json_array_size (rows) && i < ADHOC_LIST_MAX; i++)
     {
       const json_t *row = json_array_get (rows, i);
       g_autofree char *label = g_strdup_printf (

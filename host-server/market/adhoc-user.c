@@ -48,14 +48,14 @@ static void
 show_catalog (AdhocCall *call, const Catalog *catalog)
 {
   Form *form = form_new ("Plugins on sale");
-  form_add_column (form, "plugin", "Plugin");
-  form_add_column (form, "name", "Name");
-  form_add_column (form, "price", "Price");
-  form_add_column (form, "term", "For");
-  form_add_column (form, "owned", "Yours");
-  form_add_column (form, "vendor", "Vendor");
-  form_add_column (form, "version", "Version");
-  form_add_column (form, "summary", "What it is");
+  form_add_column (form, "Plugin");
+  form_add_column (form, "Name");
+  form_add_column (form, "Price");
+  form_add_column (form, "For");
+  form_add_column (form, "Yours");
+  form_add_column (form, "Vendor");
+  form_add_column (form, "Version");
+  form_add_column (form, "What it is");
   for (guint i = 0; i < catalog->entries->len; i++)
     {
       const CatalogEntry *entry = g_ptr_array_index (catalog->entries, i);
@@ -349,11 +349,11 @@ static void
 show_plugins (AdhocCall *call, const Serials *serials)
 {
   Form *form = form_new ("Your plugins");
-  form_add_column (form, "plugin", "Plugin");
-  form_add_column (form, "name", "Name");
-  form_add_column (form, "state", "State");
-  form_add_column (form, "serial", "Serial");
-  form_add_column (form, "expires", "Until");
+  form_add_column (form, "Plugin");
+  form_add_column (form, "Name");
+  form_add_column (form, "State");
+  form_add_column (form, "Serial");
+  form_add_column (form, "Until");
   for (guint i = 0; i < serials->entries->len; i++)
     {
       const SerialEntry *entry = g_ptr_array_index (serials->entries, i);
@@ -436,11 +436,11 @@ show_orders (AdhocCall *call, gpointer data)
       return;
     }
   Form *form = form_new ("Your orders");
-  form_add_column (form, "order", "Order");
-  form_add_column (form, "plugin", "Plugin");
-  form_add_column (form, "state", "State");
-  form_add_column (form, "price", "Price");
-  form_add_column (form, "charge", "Charging page");
+  form_add_column (form, "Order");
+  form_add_column (form, "Plugin");
+  form_add_column (form, "State");
+  form_add_column (form, "Price");
+  form_add_column (form, "Charging page");
   for (guint i = 0; i < orders->orders->len; i++)
     {
       const OrderView *order = g_ptr_array_index (orders->orders, i);

@@ -1,4 +1,4 @@
-#include "host-server/market/adhoc-table.h"
+#include "host-server/market/adhoc-list.h"
 #include "host-server/market/offers.h"
 #include "host-server/market/reports.h"
 #include "host-server/market/roles.h"
@@ -33,7 +33,7 @@ show_plugins (Market *market, AdhocCall *call, const json_t *rows)
           { "source", "Source" },     { "state", "State" },   { "fault", "Fault" },
           { "price", "Price" },       { "sold", "Sold" },     { "open", "Open orders" },
           { "refunded", "Refunded" }, { "income", "Income" }, { NULL } };
-  adhoc_show_table (call, "Plugins", columns, rows);
+  adhoc_show_list (call, "Plugins", columns, rows);
 }
 
 static void
@@ -166,7 +166,7 @@ show_pools (Market *market, AdhocCall *call, const json_t *rows)
   static const AdhocColumn columns[]
       = { { "plugin", "Plugin" },       { "free", "Free" },     { "reserved", "Set aside" },
           { "delivered", "Delivered" }, { "burned", "Burned" }, { NULL } };
-  adhoc_show_table (call, "Pools of keys", columns, rows);
+  adhoc_show_list (call, "Pools of keys", columns, rows);
 }
 
 static void
@@ -247,7 +247,7 @@ show_sales (Market *market, AdhocCall *call, const json_t *rows)
                                          { "user", "User" },
                                          { "created", "Ordered" },
                                          { NULL } };
-  adhoc_show_table (call, "The newest orders", columns, rows);
+  adhoc_show_list (call, "The newest orders", columns, rows);
 }
 
 static void

@@ -50,8 +50,7 @@ def test_profanity_buys(shop, tmp_path):
     with profanity(shop, tmp_path / "one", user) as terminal:
         terminal.type("/cmd exec catalog market.stoa.test")
         terminal.wait_for("Plugins on sale")
-        terminal.type("/win 1")
-        terminal.wait_for("weather: Weather, 5.00 EUR, for ever")
+        terminal.wait_for("Price: 5.00 EUR")
 
         terminal.type("/cmd exec buy market.stoa.test")
         terminal.wait_for("[field1] Plugin (required)")
@@ -78,8 +77,8 @@ def test_profanity_buys(shop, tmp_path):
     with profanity(shop, tmp_path / "two", user) as terminal:
         terminal.type("/cmd exec my-plugins market.stoa.test")
         terminal.wait_for("Form title: Your plugins")
-        terminal.type("/win 1")
-        terminal.wait_for("weather: Weather, active, ")
+        terminal.wait_for("State: active")
+        terminal.wait_for("Serial: ")
 
 
 def test_profanity_is_told_what_is_wrong(shop, tmp_path):

@@ -73,12 +73,12 @@ class Person(slixmpp.ClientXMPP):
         session["next"] = self.answered
         (self["xep_0050"].complete_command if is_last else self["xep_0050"].continue_command)(session)
 
-    async def table(self, node):
+    async def rows(self, node):
+        """A list's rows: {what names it: its lines}."""
         self.command(node)
         iq, _session = await self.answer()
         assert iq["command"]["status"] == "completed"
-        form = iq["command"]["form"]
-        return [dict(item) for item in form.get_items()]
+        return {name: field["value"].split("\n") for name, field in iq["command"]["form"].get_fields().items()}
 
 
 def run(scene):
@@ -90,7 +90,7 @@ def test_slixmpp_buys_and_sees_message_and_serial(shop):
         person = await Person(shop, shop.user()).come()
         found = await person["xep_0050"].get_commands(person.market)
         assert {item[1] for item in found["disco_items"]["items"]} == {"catalog", "buy", "my-plugins", "orders", "decline"}
-        assert {row["plugin"] for row in await person.table("catalog")} == {"dice", "quotes", "weather"}
+        assert set(await person.rows("catalog")) == {"dice", "quotes", "weather"}
 
         person.command("buy")
         iq, session = await person.answer()
@@ -112,10 +112,10 @@ def test_slixmpp_buys_and_sees_message_and_serial(shop):
         message = await asyncio.wait_for(person.messages.get(), 15)
         assert message["from"] == person.market and message["type"] == "chat"
         assert message["body"].startswith("Quotes is yours.")
-        [mine] = await person.table("my-plugins")
-        assert (mine["plugin"], mine["state"]) == ("quotes", "active") and mine["serial"].startswith("VENDOR-")
-        [order] = await person.table("orders")
-        assert order["state"] == "fulfilled"
+        [(name, mine)] = (await person.rows("my-plugins")).items()
+        assert name == "quotes" and "State: active" in mine and any(line.startswith("Serial: VENDOR-") for line in mine)
+        [order] = (await person.rows("orders")).values()
+        assert "State: fulfilled" in order
         await person.disconnect()
     run(scene())
 
@@ -137,6 +137,6 @@ def test_slixmpp_goes_back_cancels_and_is_told_of_errors(shop):
         assert back["command"]["form"].get_fields()["plugin"]["value"] == "dice"
         gone = await person["xep_0050"].send_command(person.market, "buy", sessionid=iq["command"]["sessionid"], action="cancel")
         assert gone["command"]["status"] == "canceled"
-        assert await person.table("orders") == []
+        assert await person.rows("orders") == {}
         await person.disconnect()
     run(scene())

@@ -53,12 +53,10 @@ class Answer:
         return self.fields()[var][2]
 
     def rows(self):
-        """The table's rows, {var: text}."""
-        columns = [field.get("var") for field in self.form.findall(f"{{{FORM}}}reported/{{{FORM}}}field")]
-        rows = [{field.get("var"): field.findtext(f"{{{FORM}}}value") or "" for field in item}
-                for item in self.form.findall(f"{{{FORM}}}item")]
-        assert all(list(row) == columns for row in rows), (columns, rows)
-        return rows
+        """The list's rows: {"id": what names it, label: text of its line}."""
+        assert all(kind == "text-multi" for kind, _values, _options in self.fields().values())
+        return [{"id": var, **dict(value.split(": ", 1) for value in values)}
+                for var, (_kind, values, _options) in self.fields().items()]
 
     def error(self):
         """(condition, condition of commands or None, text)"""

@@ -120,7 +120,7 @@ def test_many_plugins_are_searched_and_named_not_listed(tmp_path):
         asked = person.send("catalog")
         assert asked.status == "executing" and asked.execute == "complete"
         found = person.send("catalog", asked.session, None, submit({"query": "many-07"}))
-        assert [row["plugin"] for row in found.rows()] == [f"many-07{digit}" for digit in range(10)]
+        assert [row["id"] for row in found.rows()] == [f"many-07{digit}" for digit in range(10)]
         all_of_them = person.send("catalog", person.send("catalog").session, None, submit({}))
         assert len(all_of_them.rows()) == 100 and "208 plugins were found" in all_of_them.said("warn")
         choice = person.send("buy")

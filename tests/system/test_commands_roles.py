@@ -108,22 +108,22 @@ def test_a_vendor_sees_its_own_plugins_pools_and_sales(shop, root, wile, hank):
     customer.serials()
     order, _serial = customer.purchase("dice")
     customer.buy("weather")
-    mine = {row["plugin"]: row for row in wile.run("plugins").rows()}
+    mine = {row["id"]: row for row in wile.run("plugins").rows()}
     assert mine.keys() >= {"weather", "quotes", "dice"}
-    assert (mine["dice"]["sold"], mine["dice"]["income"], mine["dice"]["state"]) == ("1", "5.00 EUR", "on sale")
-    assert (mine["weather"]["sold"], mine["weather"]["open"], mine["weather"]["income"]) == ("0", "1", "0")
-    assert [row["plugin"] for row in hank.run("plugins").rows()] == []
+    assert (mine["dice"]["Sold"], mine["dice"]["Income"], mine["dice"]["State"]) == ("1", "5.00 EUR", "on sale")
+    assert (mine["weather"]["Sold"], mine["weather"]["Open orders"], mine["weather"]["Income"]) == ("0", "1", "0")
+    assert [row["id"] for row in hank.run("plugins").rows()] == []
     [pool] = wile.run("pools").rows()
-    assert (pool["plugin"], pool["free"], pool["delivered"]) == ("dice", "39", "1")
+    assert (pool["id"], pool["Free"], pool["Delivered"]) == ("dice", "39", "1")
     assert hank.run("pools").rows() == [] and hank.run("sales").rows() == []
     sales = wile.run("sales").rows()
-    assert [(row["plugin"], row["state"]) for row in sales[:2]] == [("weather", "awaiting-payment"), ("dice", "fulfilled")]
-    assert sales[1]["order"] == order
-    assert len(sales[1]["user"]) == 26 and "@" not in sales[1]["user"] and customer.name not in sales[1]["user"]
-    assert sales[0]["user"] == sales[1]["user"]  # the vendor's name for one user
+    assert [(row["Plugin"], row["State"]) for row in sales[:2]] == [("weather", "awaiting-payment"), ("dice", "fulfilled")]
+    assert sales[1]["id"] == order
+    assert len(sales[1]["User"]) == 26 and "@" not in sales[1]["User"] and customer.name not in sales[1]["User"]
+    assert sales[0]["User"] == sales[1]["User"]  # the vendor's name for one user
     assert root.run("sales").rows() == sales
     [entry] = customer.ask("get", "<serials xmlns='urn:stoa:serials:1'/>")[0]
-    assert entry.get("user") == sales[1]["user"]
+    assert entry.get("user") == sales[1]["User"]
     customer.close()
 
 
@@ -148,7 +148,7 @@ def test_a_vendor_puts_a_plugin_on_sale_fills_its_pool_and_retires_it(shop, wile
     first = wile.send("plugin-retire")
     assert wile.send("plugin-retire", first.session, None, submit({"plugin": "radar"})).said("info") == "It is sold no more."
     assert "radar" not in wile.send("plugin-retire").options("plugin")
-    assert {row["plugin"]: row["state"] for row in wile.run("plugins").rows()}["radar"] == "retired"
+    assert {row["id"]: row["State"] for row in wile.run("plugins").rows()}["radar"] == "retired"
 
 
 def test_a_bad_manifest_is_explained_and_can_be_written_again(wile):
@@ -188,7 +188,7 @@ def test_a_member_uses_what_the_operator_has_set_up(shop, wile):
                                                         module="libother-keygen.so")}).said("info")
     assert root.run("plugin-add", {"manifest": manifest("storm2", vendor="initech")}).said("error") == \
         "Nothing was changed: there is no vendor 'initech'; `vendor add initech` first."
-    assert "storm" in [row["plugin"] for row in shop.people["both"].run("plugins").rows()]
+    assert "storm" in [row["id"] for row in shop.people["both"].run("plugins").rows()]
     assert root.run("plugin-retire", {"plugin": "storm"}).said("info")
 
 
@@ -208,7 +208,7 @@ def test_an_administrator_looks_after_users(shop, root):
     order, _serial = customer.purchase("weather")
     user = f"{customer.name}@{shop.host.domain}"
     [row] = root.run("user-orders", {"user": user}).rows()
-    assert (row["order"], row["user"], row["state"]) == (order, user, "fulfilled")
+    assert (row["id"], row["User"], row["State"]) == (order, user, "fulfilled")
     missing = root.run("user-orders", {"user": "nobody@stoa.test"})
     assert missing.status == "executing" and missing.said("error") == "There is no user 'nobody@stoa.test'."
     assert root.send("user-orders", missing.session, None, submit({"user": customer.name.upper() + "@STOA.test"})).rows()

@@ -1,4 +1,4 @@
-#include "host-server/market/adhoc-table.h"
+#include "host-server/market/adhoc-list.h"
 
 #include "common/protocol/charge.h"
 #include "host-server/market/room.h"
@@ -75,13 +75,13 @@ make_cell (const json_t *row, const char *key)
 }
 
 void
-adhoc_show_table (AdhocCall *call, const char *title, const AdhocColumn *columns, const json_t *rows)
+adhoc_show_list (AdhocCall *call, const char *title, const AdhocColumn *columns, const json_t *rows)
 {
   Form *form = form_new (title);
   for (const AdhocColumn *column = columns; column->key != NULL; column++)
-    form_add_column (form, column->key, column->label);
+    form_add_column (form, column->label);
   gsize n_rows = json_array_size (rows);
-  for (gsize i = 0; i < n_rows && i < ADHOC_TABLE_MAX; i++)
+  for (gsize i = 0; i < n_rows && i < ADHOC_LIST_MAX; i++)
     {
       form_add_row (form);
       for (const AdhocColumn *column = columns; column->key != NULL; column++)
@@ -92,7 +92,7 @@ adhoc_show_table (AdhocCall *call, const char *title, const AdhocColumn *columns
     }
   if (n_rows == 0)
     adhoc_call_note (call, ADHOC_INFO, "There is nothing to show.");
-  if (n_rows > ADHOC_TABLE_MAX)
-    adhoc_call_note (call, ADHOC_WARN, "There are more; these are the first %d.", ADHOC_TABLE_MAX);
+  if (n_rows > ADHOC_LIST_MAX)
+    adhoc_call_note (call, ADHOC_WARN, "There are more; these are the first %d.", ADHOC_LIST_MAX);
   adhoc_call_done (call, form);
 }

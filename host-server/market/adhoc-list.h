@@ -1,5 +1,5 @@
 /* Commands of standard clients that read for long: rows (reports.h) read on the reader thread, and shown as a
- * table. */
+ * list. */
 #pragma once
 
 #include "host-server/core/adhoc.h"
@@ -7,11 +7,11 @@
 
 #include <jansson.h>
 
-#define ADHOC_TABLE_MAX 200 /* rows that are shown */
+#define ADHOC_LIST_MAX 200 /* rows that are shown */
 
 typedef struct
 {
-  const char *key; /* in the row, and the column's var; "price" and "income" are shown with their currency */
+  const char *key; /* in the row; "price" and "income" are shown with their currency */
   const char *label;
 } AdhocColumn;
 
@@ -25,7 +25,7 @@ void adhoc_read (Market *market, AdhocCall *call, AdhocRows read, AdhocGot got);
 /* The same for another account; copied. */
 void adhoc_read_of (Market *market, AdhocCall *call, const char *account, AdhocRows read, AdhocGot got);
 
-/* Ends the call with a table. @columns end with a NULL key. */
-void adhoc_show_table (AdhocCall *call, const char *title, const AdhocColumn *columns, const json_t *rows);
+/* Ends the call with a list. @columns end with a NULL key; the first one names its row. */
+void adhoc_show_list (AdhocCall *call, const char *title, const AdhocColumn *columns, const json_t *rows);
 /* A row's text; "" if it has none. */
 const char *adhoc_row_text (const json_t *row, const char *key);
