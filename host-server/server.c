@@ -6,6 +6,7 @@
 #include "host-server/core/clients.h"
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
+#include "host-server/core/metrics.h"
 #include "host-server/core/router.h"
 #include "host-server/im/im.h"
 #include "host-server/market/market.h"
@@ -134,6 +135,7 @@ host_server_new (const char *config_path, GError **error)
   core->services = services_new (core->sessions, core->hooks, core->domain, core->market, core->clock);
   core->router = router_new (core->sessions, core->services, core->domain, core->market);
   core->http = http_new ();
+  core->metrics = metrics_new ();
   core->modules = open_modules (core->config, core->clock);
 
   server->im = im_new (core);
@@ -206,6 +208,7 @@ host_server_free (HostServer *server)
   g_clear_pointer (&core->services, services_free);
   g_clear_pointer (&server->clients, clients_free);
   g_clear_pointer (&core->hooks, hooks_free);
+  g_clear_pointer (&core->metrics, metrics_free);
   jid_unref (core->domain);
   jid_unref (core->market);
   clock_free (core->clock);

@@ -405,6 +405,14 @@ read_secret (const char *what)
   return secret;
 }
 
+/* For a person who waits, and nobody else. */
+static void
+tell (const char *progress)
+{
+  if (isatty (STDERR_FILENO) == 1)
+    fprintf (stderr, "hostctl: %s\n", progress);
+}
+
 static int
 print_answer (FILE *stream, gboolean is_list, gboolean is_json)
 {
@@ -422,8 +430,11 @@ print_answer (FILE *stream, gboolean is_list, gboolean is_json)
           puts (text);
           free (text);
         }
+      const char *progress = json_string_value (json_object_get (line, "progress"));
       if (row != NULL)
         json_array_append (rows, row);
+      else if (progress != NULL)
+        tell (progress);
       else if (refused != NULL)
         code = fail (EXIT_REFUSED, "%s", refused);
       else if (misused != NULL)

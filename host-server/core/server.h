@@ -7,6 +7,7 @@
 #include "host-server/wire/jid.h"
 
 typedef struct Controls Controls;       /* core/control.h: commands of hostctl */
+typedef struct Metrics Metrics;         /* core/metrics.h: what GET /metrics shows */
 typedef struct Http Http;               /* core/http.h: routes of the HTTP listener, readiness */
 typedef struct Hooks Hooks;             /* core/hooks.h */
 typedef struct Modules Modules;         /* modules/modules.h */
@@ -26,6 +27,7 @@ typedef struct Server
   Services *services;
   Hooks *hooks;
   Http *http;
+  Metrics *metrics;
   Controls *controls;
   Modules *modules;
 } Server;

@@ -81,7 +81,7 @@ vendor_work (Turn *turn, gpointer data, GError **error)
   if (command->is_found)
     return TRUE;
   g_autofree char *peer = g_strconcat ("vendor:", id, NULL);
-  g_autoptr (WebhookRing) ring = ring_load (turn, peer, command->secret, error);
+  g_autoptr (Ring) ring = ring_load (turn, peer, command->secret, error);
   turn_log (turn, LOG_LEVEL_INFO, "vendor added vendor=%s", id);
   return ring != NULL;
 }
@@ -322,14 +322,15 @@ pool_rows (Db *db, gpointer data, GError **error)
   g_autoptr (DbQuery) query = db_query (
       db,
       "SELECT p.id, COALESCE (SUM (k.state = 'free'), 0), COALESCE (SUM (k.state = 'delivered'), 0),"
-      " COALESCE (SUM (k.state = 'burned'), 0) FROM plugin p LEFT JOIN pool_key k ON k.plugin = p.id"
+      " COALESCE (SUM (k.state = 'burned'), 0), COALESCE (SUM (k.state = 'frozen'), 0) FROM plugin p LEFT JOIN pool_key k ON k.plugin = p.id"
       " WHERE p.source = 'pool' OR p.fallback = 'pool' OR k.id IS NOT NULL GROUP BY p.id ORDER BY p.id",
       "");
   while (db_next (query, &local))
-    json_array_append_new (command->rows, json_pack ("{s:s, s:I, s:I, s:I}", "plugin", db_get_text (query, 0),
+    json_array_append_new (command->rows, json_pack ("{s:s, s:I, s:I, s:I, s:I}", "plugin", db_get_text (query, 0),
                                                      "free", (json_int_t)db_get_int (query, 1), "delivered",
                                                      (json_int_t)db_get_int (query, 2), "burned",
-                                                     (json_int_t)db_get_int (query, 3)));
+                                                     (json_int_t)db_get_int (query, 3), "frozen",
+                                                     (json_int_t)db_get_int (query, 4)));
   return finish_rows (local, error);
 }
 

@@ -78,6 +78,10 @@ refuse_buy (ServiceRequest *request, BuyOutcome outcome)
     case BUY_TOO_MANY:
       service_request_refuse (request, STANZA_ERROR_RESOURCE_CONSTRAINT, "too many open orders", NULL);
       return;
+    case BUY_CLOSED:
+      service_request_refuse (request, STANZA_ERROR_SERVICE_UNAVAILABLE,
+                              "nothing is sold at the moment; what you have is not touched", NULL);
+      return;
     case BUY_UNAVAILABLE:
     default:
       service_request_refuse (request, STANZA_ERROR_SERVICE_UNAVAILABLE, "it cannot be sold at the moment",

@@ -31,6 +31,17 @@ gboolean pool_import (Turn *turn, const char *plugin, const GPtrArray *keys, gbo
  */
 gboolean pool_take (Turn *turn, const char *plugin, const char *line, guint generation, Secret **key,
                     GError **error);
+typedef struct
+{
+  guint n_thawed;
+  guint n_left;    /* still frozen */
+  guint n_unknown; /* of @keys: not in the pool, or not frozen */
+} PoolThaw;
+
+/* Makes frozen keys free: @keys (of Secret), or all if that is NULL. */
+gboolean pool_thaw (Turn *turn, const char *plugin, const GPtrArray *keys, PoolThaw *result, GError **error);
+/* Whether keys are frozen: who waits for one may yet get it. Also outside a turn. */
+gboolean pool_is_frozen (Db *db, const char *plugin, gboolean *is_frozen, GError **error);
 /* Burns what was delivered for @line. */
 gboolean pool_burn (Turn *turn, const char *line, GError **error);
 /* Whether there is a free key: one indexed read, also outside a turn. FALSE also on a fault. */

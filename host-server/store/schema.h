@@ -14,6 +14,7 @@ typedef struct
 
 extern const SchemaFamily accounts_schema; /* accounts-schema.c */
 extern const SchemaFamily market_schema;   /* market-schema.c */
+extern const SchemaFamily operations_schema; /* operations-schema.c */
 extern const SchemaFamily roster_schema;   /* im-schema.c */
 extern const SchemaFamily offline_schema;  /* im-schema.c */
 
