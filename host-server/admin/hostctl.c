@@ -483,6 +483,26 @@ run (int fd, FILE *stream, const json_t *commands, const CommandLine *line)
              : code;
 }
 
+/* A restore replaces what a server has open, so it is the one command for a server that is stopped: its own program
+ * does it. */
+static int
+restore (const CommandLine *line)
+{
+  if (line->words->len != 2)
+    return fail (EXIT_USAGE, "usage: hostctl --config FILE restore FOLDER");
+  static const char *const places[] = { "host-server", "../host-server" }; /* installed; in the build folder */
+  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *folder = g_path_get_dirname (self != NULL ? self : ".");
+  for (gsize i = 0; i < G_N_ELEMENTS (places); i++)
+    {
+      g_autofree char *program = g_build_filename (folder, places[i], NULL);
+      if (g_file_test (program, G_FILE_TEST_IS_REGULAR))
+        execl (program, program, "--config", line->config, "--restore", line->words->pdata[1],
+               line->is_json ? "--json" : NULL, NULL);
+    }
+  return fail (EXIT_REFUSED, "cannot find host-server beside hostctl; host-server --restore does the same");
+}
+
 static int
 talk (const CommandLine *line)
 {
@@ -491,6 +511,8 @@ talk (const CommandLine *line)
   if (folder == NULL)
     return fail (EXIT_USAGE, "%s", error->message);
   int fd = connect_to (folder);
+  if (fd < 0 && strcmp (line->words->pdata[0], "restore") == 0)
+    return restore (line);
   if (fd < 0)
     return fail (EXIT_NO_CONNECTION, "no server on '%s': %s", folder, g_strerror (errno));
   FILE *stream = fdopen (fd, "r");
