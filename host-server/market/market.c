@@ -296,6 +296,8 @@ start (Market *market, GError **error)
   store_write (market->server->store, STORE_MARKET, start_in_store, started, &w);
   while (!result.is_done)
     g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
+  if (result.error == NULL)
+    turn_write_log (&w.turn);
   turn_clear (&w.turn);
   if (result.error == NULL)
     return TRUE;
