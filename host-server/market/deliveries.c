@@ -245,12 +245,12 @@ delivery_close (Turn *turn, const char *kept, const char *note, gboolean *is_don
 }
 
 gboolean
-delivery_begin_refund (Turn *turn, const char *kept, gboolean *is_done, GError **error)
+delivery_begin_refund (Turn *turn, const char *kept, const char *payment, gboolean *is_done, GError **error)
 {
   if (!db_run (turn->db, error,
-               "UPDATE unmatched SET state = 'refunding', retry_us = 0 WHERE id = ?"
+               "UPDATE unmatched SET state = 'refunding', refunded_payment = ?, retry_us = 0 WHERE id = ?"
                " AND state IN ('waiting', 'review', 'refunding')",
-               "s", kept))
+               "ss", payment, kept))
     return FALSE;
   *is_done = db_get_changes (turn->db) == 1;
   return TRUE;
@@ -262,9 +262,11 @@ delivery_end_refund (Turn *turn, const char *kept, const char *refund, const cha
   turn_log (turn, LOG_LEVEL_INFO, "unmatched payment %s unmatched=%s refund=%s: %s",
             refund != NULL ? "given back" : "not given back", kept, refund != NULL ? refund : "-", note);
   if (refund == NULL)
-    return db_run (turn->db, error,
-                   "UPDATE unmatched SET state = 'review', note = ? WHERE id = ? AND state = 'refunding'",
-                   "ss", note, kept);
+    return db_run (
+        turn->db, error,
+        "UPDATE unmatched SET state = 'review', note = ?, refunded_payment = NULL WHERE id = ? AND state ="
+        " 'refunding'",
+        "ss", note, kept);
   return db_run (turn->db, error,
                  "UPDATE unmatched SET state = 'closed', refund = ?, note = ?, closed_us = ? WHERE id = ?"
                  " AND state = 'refunding'",
@@ -277,9 +279,11 @@ delivery_find_stray_refund (Turn *turn, const Provider *provider, const MoneyEve
 {
   if (event->kind != MONEY_REFUND)
     return TRUE;
+  /* It went back whole, so every refund of that payment is ours. */
   gboolean is_found;
-  g_autoptr (DbQuery) query = db_query (turn->db, "SELECT 1 FROM unmatched WHERE provider = ? AND refund = ?",
-                                        "ss", provider->name, event->refund);
+  g_autoptr (DbQuery) query
+      = db_query (turn->db, "SELECT 1 FROM unmatched WHERE provider = ? AND refunded_payment = ?", "ss",
+                  provider->name, event->payment);
   if (!turn_find (query, &is_found, error))
     return FALSE;
   if (is_found)

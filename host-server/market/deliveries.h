@@ -60,7 +60,8 @@ gboolean delivery_close (Turn *turn, const char *kept, const char *note, gboolea
 
 /* The payment of an unmatched delivery goes back to who paid it. First it is marked, so that it cannot be
  * applied as well; the key of the refund is @kept, so that the same can be asked again. */
-gboolean delivery_begin_refund (Turn *turn, const char *kept, gboolean *is_done, GError **error);
+gboolean delivery_begin_refund (Turn *turn, const char *kept, const char *payment, gboolean *is_done,
+                                GError **error);
 /* @refund: the provider's id of it; NULL: it refused, @note says why, and it waits for a person again. */
 gboolean delivery_end_refund (Turn *turn, const char *kept, const char *refund, const char *note,
                               GError **error);

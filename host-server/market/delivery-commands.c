@@ -130,11 +130,7 @@ event_json (const MoneyEvent *event)
 static json_t *
 ledger_json (Db *db, const char *provider, const MoneyEvent *event, GError **error)
 {
-  const char *id = event == NULL            ? NULL
-                   : event->refund != NULL  ? event->refund
-                   : event->dispute != NULL ? event->dispute
-                   : event->payment != NULL ? event->payment
-                                            : NULL;
+  g_autofree char *id = event != NULL ? money_event_dup_ledger_id (event) : NULL;
   if (id == NULL)
     return json_null ();
   gboolean is_found;
@@ -364,7 +360,8 @@ find_objection (Turn *turn, Work *work, const Provider *provider, GError **error
     return g_strdup ("it cannot be read");
   if (event->kind != MONEY_PAYMENT)
     return g_strdup_printf ("it is no payment but: %s", money_event_kind_to_text (event->kind));
-  if (event->is_live != provider->is_live || !g_str_equal (event->merchant, provider->merchant))
+  if (event->is_live != provider->is_live
+      || (event->merchant != NULL && !g_str_equal (event->merchant, provider->merchant)))
     return g_strdup ("the payment is not of this merchant and mode");
   gboolean is_booked;
   g_autoptr (DbQuery) query
@@ -391,7 +388,8 @@ begin_refund_work (Turn *turn, gpointer data, GError **error)
     }
   if (local == NULL && work->record != NULL && work->refusal == NULL)
     {
-      if (delivery_begin_refund (turn, work->record->kept, &work->is_done, &local) && !work->is_done)
+      if (delivery_begin_refund (turn, work->record->kept, work->event->payment, &work->is_done, &local)
+          && !work->is_done)
         work->refusal = g_strdup ("it does not wait for anybody");
     }
   if (local == NULL)

@@ -20,11 +20,11 @@ money_event_kind_to_text (MoneyEventKind kind)
 char *
 money_event_dup_json (const MoneyEvent *event)
 {
-  json_t *root
-      = json_pack ("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:I, s:s*, s:b}", "kind", kinds[event->kind],
-                   "merchant", event->merchant, "order", event->order, "checkout", event->checkout, "payment",
-                   event->payment, "refund", event->refund, "dispute", event->dispute, "amount",
-                   (json_int_t)event->amount_minor, "currency", event->currency, "live", event->is_live);
+  json_t *root = json_pack ("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:I, s:s*, s:b, s:b}", "kind",
+                            kinds[event->kind], "merchant", event->merchant, "order", event->order,
+                            "checkout", event->checkout, "payment", event->payment, "refund", event->refund,
+                            "dispute", event->dispute, "amount", (json_int_t)event->amount_minor, "currency",
+                            event->currency, "live", event->is_live, "total", event->is_total);
   char *text = json_dumps (root, JSON_COMPACT);
   char *copy = g_strdup (text);
   free (text);
@@ -56,9 +56,19 @@ is_whole (const MoneyEvent *event)
   gboolean needs_refund = event->kind == MONEY_REFUND;
   gboolean needs_dispute
       = event->kind == MONEY_DISPUTE || event->kind == MONEY_DISPUTE_WON || event->kind == MONEY_DISPUTE_LOST;
-  return event->merchant != NULL && event->order != NULL && event->checkout != NULL && event->payment != NULL
-         && event->amount_minor >= 0 && (!needs_refund || event->refund != NULL)
+  return event->payment != NULL && event->amount_minor >= 0
+         && (!needs_refund || event->refund != NULL || event->is_total)
          && (!needs_dispute || event->dispute != NULL);
+}
+
+char *
+money_event_dup_ledger_id (const MoneyEvent *event)
+{
+  if (event->is_total)
+    return g_strdup_printf ("%s.refunded.%" G_GINT64_FORMAT, event->payment, event->amount_minor);
+  return g_strdup (event->refund != NULL    ? event->refund
+                   : event->dispute != NULL ? event->dispute
+                                            : event->payment);
 }
 
 MoneyEvent *
@@ -76,6 +86,7 @@ money_event_read_json (const void *body, gsize length, GError **error)
   event->currency = dup_member (root, "currency");
   event->amount_minor = json_integer_value (json_object_get (root, "amount"));
   event->is_live = json_is_true (json_object_get (root, "live"));
+  event->is_total = json_is_true (json_object_get (root, "total"));
   json_decref (root);
   if (is_known && is_whole (event))
     return g_steal_pointer (&event);

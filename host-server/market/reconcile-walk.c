@@ -13,8 +13,9 @@
 /* A report as it was lent, with what comes of it. */
 typedef struct
 {
-  char *checkout, *order;
-  GPtrArray *events; /* of MoneyEvent */
+  char *checkout, *order, *currency;
+  gint64 amount_minor; /* that was asked for; 0: not said */
+  GPtrArray *events;   /* of MoneyEvent */
 } Report;
 
 typedef struct
@@ -58,6 +59,7 @@ report_free (gpointer data)
   Report *one = data;
   g_free (one->checkout);
   g_free (one->order);
+  g_free (one->currency);
   if (one->events != NULL)
     g_ptr_array_unref (one->events);
   g_free (one);
@@ -178,9 +180,9 @@ apply_event (Turn *turn, Walk *walk, const Provider *provider, const MoneyEvent 
   if (outcome != BOOKS_APPLIED)
     return TRUE;
   walk->n_applied++;
-  note (walk, "applied", event->order, "%s %s of %" G_GINT64_FORMAT " %s was missing in the ledger",
-        money_event_kind_to_text (event->kind), get_id (event), event->amount_minor,
-        event->currency != NULL ? event->currency : "");
+  note (walk, "applied", event->order != NULL ? event->order : get_id (event),
+        "%s %s of %" G_GINT64_FORMAT " %s was missing in the ledger", money_event_kind_to_text (event->kind),
+        get_id (event), event->amount_minor, event->currency != NULL ? event->currency : "");
   return TRUE;
 }
 
@@ -206,14 +208,16 @@ apply_strays (Turn *turn, Walk *walk, const Provider *provider, const Report *on
 }
 
 static gboolean
-has_event (const Report *one, const char *kind, const char *id)
+has_event (const Report *one, const char *kind, const char *id, const char *payment)
 {
   for (guint i = 0; i < one->events->len; i++)
     {
       const MoneyEvent *event = g_ptr_array_index (one->events, i);
       gboolean is_kind = g_str_equal (kind, money_event_kind_to_text (event->kind))
                          || (g_str_has_prefix (kind, "dispute") && event->dispute != NULL);
-      if (is_kind && g_str_equal (get_id (event), id))
+      /* A running total stands for every refund of its payment. */
+      if (is_kind
+          && g_str_equal (event->is_total ? event->payment : get_id (event), event->is_total ? payment : id))
         return TRUE;
     }
   return FALSE;
@@ -225,9 +229,10 @@ find_denied (Turn *turn, Walk *walk, const Report *one, GError **error)
 {
   GError *local = NULL;
   g_autoptr (DbQuery) query = db_query (
-      turn->db, "SELECT kind, id, amount_minor FROM ledger WHERE purchase = ? ORDER BY seq", "s", one->order);
+      turn->db, "SELECT kind, id, amount_minor, payment FROM ledger WHERE purchase = ? ORDER BY seq", "s",
+      one->order);
   while (db_next (query, &local))
-    if (!has_event (one, db_get_text (query, 0), db_get_text (query, 1)))
+    if (!has_event (one, db_get_text (query, 0), db_get_text (query, 1), db_get_text (query, 3)))
       note (walk, "denied", one->order, "the ledger has %s %s of %" G_GINT64_FORMAT ", the provider does not",
             db_get_text (query, 0), db_get_text (query, 1), db_get_int (query, 2));
   if (local == NULL)
@@ -253,6 +258,13 @@ compare_report (Turn *turn, Walk *walk, const Provider *provider, const Report *
       return FALSE;
   gboolean is_its = g_str_equal (purchase->provider, provider->name)
                     && (purchase->checkout == NULL || g_str_equal (purchase->checkout, one->checkout));
+  gboolean is_same
+      = one->amount_minor == 0
+        || (one->amount_minor == purchase->price_minor && g_strcmp0 (one->currency, purchase->currency) == 0);
+  if (is_its && !is_same)
+    note (walk, "amount-differs", one->order,
+          "we ask %" G_GINT64_FORMAT " %s, the provider %" G_GINT64_FORMAT " %s", purchase->price_minor,
+          purchase->currency, one->amount_minor, one->currency);
   return !is_its || find_denied (turn, walk, one, error);
 }
 
@@ -325,11 +337,14 @@ copy_event (gconstpointer event, gpointer unused)
 }
 
 static void
-take_report (Walk *walk, const char *checkout, const char *order, const GPtrArray *events)
+take_report (Walk *walk, const ProviderReport *said)
 {
+  const GPtrArray *events = said->events;
   Report *one = g_new0 (Report, 1);
-  one->checkout = g_strdup (checkout);
-  one->order = g_strdup (order);
+  one->checkout = g_strdup (said->checkout);
+  one->order = g_strdup (said->order);
+  one->amount_minor = said->amount_minor;
+  one->currency = g_strdup (said->currency);
   one->events
       = events != NULL ? g_ptr_array_copy ((GPtrArray *)events, copy_event, NULL) : g_ptr_array_new ();
   g_ptr_array_set_free_func (one->events, (GDestroyNotify)money_event_free);
@@ -383,10 +398,7 @@ got_page (const ProviderReply *reply, gpointer data)
   if (has_failed (walk, reply))
     return;
   for (guint i = 0; reply->reports != NULL && i < reply->reports->len; i++)
-    {
-      const ProviderReport *one = g_ptr_array_index (reply->reports, i);
-      take_report (walk, one->checkout, one->order, one->events);
-    }
+    take_report (walk, g_ptr_array_index (reply->reports, i));
   g_free (walk->after);
   walk->after = g_strdup (reply->next);
   walk->is_listed = reply->next == NULL;
@@ -408,7 +420,14 @@ got_checkout (const ProviderReply *reply, gpointer data)
       walk->calls.found ("checkout-unknown", one->order, what, walk->data);
     }
   else
-    take_report (walk, one->checkout, reply->order != NULL ? reply->order : one->order, reply->events);
+    {
+      ProviderReport said = { .checkout = one->checkout,
+                              .order = reply->order != NULL ? reply->order : one->order,
+                              .events = reply->events,
+                              .amount_minor = reply->amount_minor };
+      g_strlcpy (said.currency, reply->currency != NULL ? reply->currency : "", sizeof said.currency);
+      take_report (walk, &said);
+    }
   g_ptr_array_set_size (walk->missing, (int)walk->missing->len - 1);
   market_write (walk->market, compare_work, compare_done, walk);
 }
