@@ -279,12 +279,18 @@ check_refunds (Check *check, GError **error)
              error)
          && report_rows (
              check, "refund-without-ledger",
-             db_query (check->db,
-                       "SELECT r.id, 'refund of order ' || r.purchase || ' is confirmed, and the ledger"
-                       " does not have it' FROM refund r JOIN purchase p ON p.id = r.purchase"
-                       " WHERE r.state = 'confirmed' AND NOT EXISTS (SELECT 1 FROM ledger g WHERE"
-                       " g.provider = p.provider AND g.id = r.provider_refund AND g.kind = 'refund')",
-                       ""),
+             db_query (
+                 check->db,
+                 "SELECT r.id, 'refund of order ' || r.purchase || ' is confirmed, and the ledger"
+                 " does not have it' FROM refund r JOIN purchase p ON p.id = r.purchase"
+                 " WHERE r.state = 'confirmed' AND NOT EXISTS (SELECT 1 FROM ledger g WHERE"
+                 " g.provider = p.provider AND g.id = r.provider_refund AND g.kind = 'refund')"
+                 /* a provider of running totals has them under other ids */
+                 " AND (SELECT COALESCE (SUM (amount_minor), 0) FROM ledger g WHERE g.purchase = r.purchase"
+                 " AND g.payment = r.payment AND g.kind = 'refund') < (SELECT SUM (amount_minor) FROM refund "
+                 "o"
+                 " WHERE o.purchase = r.purchase AND o.payment = r.payment AND o.state = 'confirmed')",
+                 ""),
              error)
          && report_rows (
              check, "refund-differs",
