@@ -710,9 +710,12 @@ issue_from_pool (Turn *turn, const Job *job, GError **error)
   PoolUse use = purchase->phase == PHASE_RESERVING ? POOL_RESERVE : POOL_DELIVER;
   if (!pool_take (turn, item->plugin, item->line, item->generation, use, &key, error))
     return FALSE;
-  IssueResult result = { .kind = key != NULL ? ISSUE_GOT_SERIAL : ISSUE_REFUSED,
+  gboolean is_frozen = FALSE;
+  if (key == NULL && !pool_is_frozen (turn->db, item->plugin, &is_frozen, error))
+    return FALSE;
+  IssueResult result = { .kind = key != NULL ? ISSUE_GOT_SERIAL : is_frozen ? ISSUE_UNAVAILABLE : ISSUE_REFUSED,
                          .serial = key,
-                         .reason = "the pool is empty",
+                         .reason = is_frozen ? "the pool is frozen" : "the pool is empty",
                          .retry_after_s = -1 };
   return settle_case (turn, job, item, purchase, &result, error);
 }
