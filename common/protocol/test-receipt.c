@@ -171,7 +171,6 @@ test_a_chain_holds_only_in_its_order (Fixture *f, gconstpointer unused)
 static void
 test_a_retired_key_signs_nothing_new (Fixture *f, gconstpointer unused)
 {
-  g_autoptr (GError) error = NULL;
   g_autofree char *jwk = jws_key_dup_public (f->key);
   for (gint64 retired_s = 1800000000 - RECEIPT_LEEWAY_S - 1; retired_s <= 1800000001; retired_s++)
     {

@@ -220,7 +220,8 @@ describe (const ControlEntry *entry)
                                                    kinds[argument->kind], "optional", argument->is_optional));
     }
   return json_pack ("{s:s, s:o, s:s, s:b, s:b, s:s*}", "name", entry->name, "arguments", arguments, "help",
-                    entry->help, "list", entry->is_list, "document", entry->is_document, "secret", entry->secret);
+                    entry->help, "list", entry->is_list, "document", entry->is_document, "secret",
+                    entry->secret);
 }
 
 static void

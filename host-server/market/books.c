@@ -350,8 +350,7 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const
   if (*outcome != BOOKS_APPLIED)
     return TRUE;
   turn_log (turn, LOG_LEVEL_INFO, "%s recorded order=%s payment=%s amount=%" G_GINT64_FORMAT " by=%s",
-            ledger_kinds[event->kind], purchase->id, event->payment, event->amount_minor,
-            evidence->source);
+            ledger_kinds[event->kind], purchase->id, event->payment, event->amount_minor, evidence->source);
   return learn_checkout (turn, purchase, event, error)
          && (event->kind != MONEY_REFUND || refund_confirm (turn, provider->name, event->refund, error))
          && purchase_judge (turn, purchase, error) && purchase_save (turn, purchase, error)
@@ -456,11 +455,12 @@ books_retry_unmatched (Turn *turn, GError **error)
   g_autoptr (GArray) items = g_array_new (FALSE, FALSE, sizeof (Unmatched));
   g_array_set_clear_func (items, unmatched_clear);
   {
-    g_autoptr (DbQuery) query = db_query (turn->db,
-                                          "SELECT id, provider, webhook_id, body, attempt, is_alarmed, first_seen_us "
-                                          "FROM unmatched WHERE retry_us > 0 AND retry_us <= ?"
-                                          " ORDER BY retry_us LIMIT 100",
-                                          "i", turn->now_us);
+    g_autoptr (DbQuery) query
+        = db_query (turn->db,
+                    "SELECT id, provider, webhook_id, body, attempt, is_alarmed, first_seen_us "
+                    "FROM unmatched WHERE retry_us > 0 AND retry_us <= ?"
+                    " ORDER BY retry_us LIMIT 100",
+                    "i", turn->now_us);
     while (db_next (query, &local))
       {
         gsize length;

@@ -13,15 +13,18 @@ inbox_take (Turn *turn, const Delivery *delivery, InboxOutcome *outcome, BooksOu
   {
     gboolean is_found;
     g_autoptr (DbQuery) query
-        = db_query (turn->db, "SELECT digest FROM inbox WHERE provider = ? AND webhook_id = ?", "ss",
+        = db_query (turn->db, "SELECT digest, body FROM inbox WHERE provider = ? AND webhook_id = ?", "ss",
                     delivery->provider->name, delivery->webhook_id);
     if (!turn_find (query, &is_found, error))
       return FALSE;
     if (is_found)
       {
-        gsize length;
-        const void *known = db_get_blob (query, 0, &length);
-        gboolean is_same = secret_equal_bytes (known, length, digest, sizeof digest);
+        gsize length, body_length;
+        const void *known = db_get_blob (query, 0, &length), *body = db_get_blob (query, 1, &body_length);
+        const ProviderType *type = delivery->provider->type;
+        gboolean is_same = secret_equal_bytes (known, length, digest, sizeof digest)
+                           || (type->is_same_event != NULL
+                               && type->is_same_event (body, body_length, delivery->body, delivery->length));
         *outcome = is_same ? INBOX_DUPLICATE : INBOX_CHANGED;
         turn_log (turn, is_same ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "delivery again provider=%s id=%s%s",
                   delivery->provider->name, delivery->webhook_id, is_same ? "" : " with another body");

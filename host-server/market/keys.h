@@ -5,6 +5,8 @@
 #include "common/base/db.h"
 #include "host-server/store/store.h"
 
+#include <openssl/types.h>
+
 #define PAIRWISE_LENGTH     26 /* characters of a pairwise name */
 #define SERIAL_DIGEST_BYTES 32
 
@@ -13,7 +15,7 @@ typedef struct
   Secret *pairwise;
   Secret *seed;
   Secret *digest;
-  Secret *salt;
+  EVP_MAC_CTX *salt; /* prepared: a salt is derived in every purchase */
 } MarketKeys;
 
 /* Inside a write on STORE_MARKET: loads the keys, making what is missing. FALSE with @error, also if a stored

@@ -265,6 +265,20 @@ read_event (const void *body, gsize length, GError **error)
   return provider_json_finish (&reader, error) ? g_steal_pointer (&event) : NULL;
 }
 
+/* How many endpoints an event has not reached yet is said in it, and may be less when it is sent again. */
+static gboolean
+is_same_event (const void *body, gsize length, const void *other, gsize other_length)
+{
+  json_t *one = provider_json_parse (body, length, NULL);
+  json_t *two = provider_json_parse (other, other_length, NULL);
+  json_object_del (one, "pending_webhooks");
+  json_object_del (two, "pending_webhooks");
+  gboolean is_same = one != NULL && two != NULL && json_equal (one, two);
+  json_decref (one);
+  json_decref (two);
+  return is_same;
+}
+
 static const char *const callback_headers[] = { "stripe-signature", NULL };
 
 /* An event's own id. An authentic body without one is told from others by what it is. */
@@ -748,4 +762,5 @@ const ProviderType provider_stripe = {
   .max_callback = MAX_BODY,
   .verify = verify,
   .read_event = read_event,
+  .is_same_event = is_same_event,
 };

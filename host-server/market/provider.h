@@ -172,6 +172,8 @@ struct ProviderType
   /* What an authentic body says; NULL with @error (G_IO_ERROR_INVALID_DATA) if it is not JSON, a field is
    * missing or out of range, or a person has to look at it. Pure, and callable on any thread. */
   MoneyEvent *(*read_event) (const void *body, gsize length, GError **error);
+  /* Whether two bodies that came under one delivery id say the same. NULL: only the same bytes do. */
+  gboolean (*is_same_event) (const void *body, gsize length, const void *other, gsize other_length);
 };
 
 struct Provider

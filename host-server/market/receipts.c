@@ -40,17 +40,18 @@ load_head (Turn *turn, const char *line, Head *head, GError **error)
   return TRUE;
 }
 
-/* The next receipt of the line after @head, with the ledger as it is now. */
+/* The next receipt of the line after @head, with the ledger as it is now: whatever is recorded later, of this
+ * order or of another, has a higher number. If there is one of that number nothing changes. */
 static gboolean
 append (Turn *turn, const char *line, const Head *head, const char *reason, GError **error)
 {
   return db_run (turn->db, error,
                  "INSERT INTO receipt (line, seq, reason, ledger_seq, serial_hash, fulfilled_us, "
                  "delivered_us, recorded_us)"
-                 " SELECT ?, ?, ?, COALESCE (MAX (g.seq), 0), ?, ?, ?, ?"
-                 " FROM purchase_line l JOIN ledger g ON g.purchase = l.purchase WHERE l.id = ?",
-                 "sisbiiis", line, head->seq + 1, reason, (const void *)head->serial_hash,
-                 sizeof head->serial_hash, head->fulfilled_us, head->delivered_us, turn->now_us, line);
+                 " VALUES (?, ?, ?, COALESCE ((SELECT MAX (seq) FROM ledger), 0), ?, ?, ?, ?)"
+                 " ON CONFLICT (line, seq) DO NOTHING",
+                 "sisbiii", line, head->seq + 1, reason, (const void *)head->serial_hash,
+                 sizeof head->serial_hash, head->fulfilled_us, head->delivered_us, turn->now_us);
 }
 
 static void
@@ -62,21 +63,24 @@ derive_salt (const Desk *desk, const char *line, ReceiptClaim claim, guint8 salt
 gboolean
 receipts_note_serial (Turn *turn, const char *line, const Secret *serial, GError **error)
 {
-  Head head;
-  guint8 salt[RECEIPT_SALT_BYTES], hash[RECEIPT_HASH_BYTES];
+  Head first = { .fulfilled_us = turn->now_us }, head;
+  guint8 salt[RECEIPT_SALT_BYTES];
   gsize length;
   const void *bytes = secret_peek_bytes (serial, &length);
   derive_salt (turn->desk, line, RECEIPT_SERIAL, salt);
-  receipt_hash (salt, bytes, length, hash);
+  receipt_hash (salt, bytes, length, first.serial_hash);
+  if (!append (turn, line, &first, "fulfilled", error))
+    return FALSE;
+  if (db_get_changes (turn->db) > 0)
+    return TRUE;
+
   if (!load_head (turn, line, &head, error))
     return FALSE;
-  if (head.seq > 0 && memcmp (head.serial_hash, hash, sizeof hash) == 0)
+  if (memcmp (head.serial_hash, first.serial_hash, sizeof head.serial_hash) == 0)
     return TRUE;
-  memcpy (head.serial_hash, hash, sizeof hash);
+  memcpy (head.serial_hash, first.serial_hash, sizeof head.serial_hash);
   head.delivered_us = 0;
-  if (head.seq == 0)
-    head.fulfilled_us = turn->now_us;
-  return append (turn, line, &head, head.seq == 0 ? "fulfilled" : "replaced", error);
+  return append (turn, line, &head, "replaced", error);
 }
 
 gboolean

@@ -27,7 +27,7 @@ struct Market
   gint64 timer_us;        /* its wall time; 0: none */
   GSource *sweep;
   gint64 seen_wall_us, seen_monotonic_us; /* at the last sweep */
-  GPtrArray *acknowledged;   /* pushes to be noted in receipts; NULL: none */
+  GPtrArray *acknowledged;                /* pushes to be noted in receipts; NULL: none */
   GSource *acknowledging;
   gboolean is_closing;
   guint64 n_refused_callbacks; /* not authentic, or not even an envelope */

@@ -239,8 +239,8 @@ static const char *const steps[] = {
   "  'issuing', 'refund-due', 'refunding', 'review')",
 
   /* The proof that a callback leaves: the delivery's id and the SHA-256 of its body. NULL if the host asked. */
-  "ALTER TABLE ledger ADD COLUMN webhook_id TEXT;"
-  "ALTER TABLE ledger ADD COLUMN body_digest BLOB",
+  ("ALTER TABLE ledger ADD COLUMN webhook_id TEXT;"
+   "ALTER TABLE ledger ADD COLUMN body_digest BLOB"),
 
   /* What no index answered: who is next of many jobs that wait or are leased (an hour without the provider leaves
    * one for each order), and what was matched long ago. */

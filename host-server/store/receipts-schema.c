@@ -9,7 +9,7 @@ static const char *const steps[] = {
   "  line TEXT NOT NULL REFERENCES purchase_line (id),"
   "  seq BIGINT NOT NULL,"
   "  reason TEXT NOT NULL,"       /* fulfilled | replaced | delivered | payment | refund | dispute | … */
-  "  ledger_seq BIGINT NOT NULL," /* of the ledger, what was recorded up to here; 0: nothing */
+  "  ledger_seq BIGINT NOT NULL," /* how far the ledger was then; 0: it was empty */
   "  serial_hash BLOB NOT NULL,"  /* salted */
   "  fulfilled_us BIGINT NOT NULL,"
   "  delivered_us BIGINT NOT NULL," /* 0: no client has acknowledged it so far */

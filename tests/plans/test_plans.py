@@ -11,8 +11,8 @@ from lib.market import MARKET, SERIALS, Shop
 from lib.process import program, wait_until
 
 # Tables that hold what an operator made by hand, or a row for each pool that is on sale.
-SMALL = {"plugin", "vendor", "webhook_secret", "market_key", "store_fact", "store_probe", "schema_family", "sqlite_master",
-         "sqlite_schema", "account_removal"}
+SMALL = {"plugin", "vendor", "webhook_secret", "market_key", "signing_key", "store_fact", "store_probe", "schema_family",
+         "sqlite_master", "sqlite_schema", "account_removal"}
 
 # A statement that begins like this may read what it does, and why.
 ALLOWED = {
@@ -21,8 +21,8 @@ ALLOWED = {
     "SELECT p.id, p.user, l.plugin, p.phase": "`order list`, by the operator: newest first with a limit, on the reader's thread",
 }
 
-# The first entry of an index, and no more.
-FIRST = re.compile(r"SELECT \S.* FROM \w+ ORDER BY \S.* LIMIT 1")
+# The first entries of an index, and no more.
+FIRST = re.compile(r"SELECT \S.* FROM \w+ ORDER BY \S.* LIMIT [1?]")
 
 # What must have been seen, or the test proves nothing.
 PATH = ["FROM purchase_request WHERE account", "COUNT (*) FROM purchase_line WHERE account", "INSERT INTO purchase ",
@@ -30,8 +30,8 @@ PATH = ["FROM purchase_request WHERE account", "COUNT (*) FROM purchase_line WHE
         "FROM job WHERE", "DELETE FROM job WHERE id", "INSERT INTO generation", "INSERT INTO issued_serial", "FROM pool_key WHERE",
         "INSERT INTO entitlement ", "FROM purchase WHERE poll_us > 0", "MIN (poll_us)", "FROM job ORDER BY", "changed_us <= ?", "DELETE FROM inbox",
         "DELETE FROM unmatched", "FROM unmatched WHERE retry_us", "INSERT INTO refund", "state IN ('due', 'sent')",
-        "INSERT INTO purchase_request", "INSERT INTO entitlement_version", "UPDATE entitlement SET state = 'revoked'",
-        "UPDATE entitlement SET state = 'expired'", "FROM purchase WHERE account = ?", "is_open = 1"]
+        "INSERT INTO purchase_request", "INSERT INTO entitlement_version", "UPDATE entitlement_line SET state = 'ended'",
+        "SELECT e.line, l.term, e.granted_us", "FROM purchase WHERE account = ?", "is_open = 1"]
 
 
 class RecordingShop(Shop):
@@ -121,8 +121,9 @@ def live_through_everything(shop):
 def expire_now(shop):
     """A term that is over, without waiting for a day."""
     with sqlite3.connect(shop.host.data / "market.db", timeout=10) as book:
+        book.execute("UPDATE entitlement_line SET granted_us = 1 WHERE plugin = 'brief'")
         book.execute("UPDATE entitlement SET expires_us = 1 WHERE plugin = 'brief'")
-    wait_until(lambda: "entitlement expired" in shop.log(), what="the expiry")
+    wait_until(lambda: "active -> expired" in shop.log(), what="the expiry")
 
 
 def find_scans(path, statements):

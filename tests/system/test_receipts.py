@@ -113,6 +113,8 @@ def receipt(shop, order, *arguments):
     jsonschema.validate(document, {"$ref": "#/$defs/document", "$defs": SCHEMA["$defs"]})
     claims = verify(document["receipt"], jwks(shop), TYPE)
     jsonschema.validate(claims, SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**claims, "buyer": "in the open"}, SCHEMA)
     return document, claims
 
 
