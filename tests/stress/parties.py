@@ -33,6 +33,7 @@ class CallbackRoad:
 
     def __init__(self, rng):
         self.rng, self.target = rng, None
+        self.steps = 0  # deliveries that were answered
         self.closed = set()  # orders that were declined
         self.counts = collections.Counter()
         self.old = collections.deque(maxlen=200)
@@ -42,6 +43,7 @@ class CallbackRoad:
     async def pass_on(self, path, headers, body):
         kept = {name: headers[name] for name in PASSED_ON if name in headers}
         status, _headers, _body = await request(self.target, "POST", path, kept, body)
+        self.steps += status == 200
         self.counts["delivered" if status == 200 else "undelivered" if status == 0 else f"answered {status}"] += 1
         return status
 
