@@ -322,7 +322,12 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const
   *reason = "another checkout";
   if (purchase->checkout != NULL && event->checkout != NULL
       && !g_str_equal (purchase->checkout, event->checkout))
-    return TRUE;
+    {
+      /* Of a checkout whose answer was lost, so that another was made: nobody was shown it, and it is over. */
+      if (event->kind == MONEY_DECLINED || event->kind == MONEY_EXPIRED)
+        *outcome = BOOKS_KNOWN;
+      return TRUE;
+    }
   *reason = "";
 
   if (event->kind == MONEY_DECLINED || event->kind == MONEY_EXPIRED)
