@@ -287,9 +287,9 @@ look_at_unmatched (Look *look, Db *db, GError **error)
     gboolean is_found;
     g_autoptr (DbQuery) query
         = db_query (db,
-                    "SELECT COUNT (*) FROM unmatched u JOIN inbox i ON i.provider = u.provider AND "
-                    "i.webhook_id = u.webhook_id"
-                    " WHERE u.state IN ('waiting', 'review', 'refunding') AND i.outcome = 'poison'",
+                    "SELECT COUNT (*) FROM unmatched u WHERE u.state IN ('waiting', 'review', 'refunding')"
+                    " AND EXISTS (SELECT 1 FROM inbox i WHERE i.provider = u.provider AND i.webhook_id ="
+                    " u.webhook_id AND i.outcome = 'poison')",
                     "");
     if (!turn_find (query, &is_found, error))
       return FALSE;
