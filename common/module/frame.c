@@ -18,6 +18,8 @@ static const FrameRow rows[] = {
     "log", "us", NULL },
 
   { FRAME_OP_LOAD_MODULE, FRAME_FROM_HOST, FRAME_PHASE_LOAD, 0, FRAME_ASK, "load-module", "", "" },
+  /* the descriptor's file name, its text */
+  { FRAME_OP_LOAD_DESCRIBED, FRAME_FROM_HOST, FRAME_PHASE_LOAD, 0, FRAME_ASK, "load-described", "sb", "" },
   /* a number for CALL_ENDED */
   { FRAME_OP_FORK, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "fork", "u", NULL },
   /* that number, the signal or 0, the exit status */

@@ -91,6 +91,7 @@ typedef enum
   FRAME_OP_LOAD_MODULE = 32, /* host: load the object */
   FRAME_OP_FORK, /* host: make a process for a call; carries the runner's end of the call's own channel */
   FRAME_OP_CALL_ENDED, /* runner: a call's process ended other than by its answer; a hint nobody relies on */
+  FRAME_OP_LOAD_DESCRIBED, /* host: load the object, and call it as its descriptor says */
 
   /* a call's own channel; the module's process learns what is asked here, so that nothing of one call is ever
    * in the memory of the next */

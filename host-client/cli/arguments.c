@@ -35,6 +35,7 @@ static const CommandForm forms[] = {
   { "decline", NULL, COMMAND_DECLINE, 1, 1, 0 },
   { "receipt", NULL, COMMAND_RECEIPT, 1, 1, 0 },
   { "plugin", "list", COMMAND_PLUGIN, 1, 1, 0 },
+  { "plugin", "check", COMMAND_PLUGIN, 2, 2, 0 },
   { "plugin", "install", COMMAND_PLUGIN, 2, 2, OPTION_YES },
   { "plugin", "use", COMMAND_PLUGIN, 2, 1000, OPTION_YES | OPTION_TO },
 };
@@ -57,6 +58,7 @@ arguments_peek_help (void)
          "  decline ID                 give up an order that is not paid\n"
          "  receipt ID                 the host's signed receipt of a fulfilled order, verified\n"
          "  plugin list                installed plugins\n"
+         "  plugin check FILE          whether a .legacy or .plugin file and its object are right, for vendors\n"
          "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it\n"
          "  plugin use ID [--yes] [--to JID] [-- COMMAND INPUT…]\n"
          "                             start a plugin, register it if need be, run one of its commands\n"

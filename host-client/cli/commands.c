@@ -7,6 +7,8 @@ find_plugin_command (const char *word)
 {
   if (strcmp (word, "list") == 0)
     return &command_plugin_list;
+  if (strcmp (word, "check") == 0)
+    return &command_plugin_check;
   return strcmp (word, "install") == 0 ? &command_plugin_install : &command_plugin_use;
 }
 

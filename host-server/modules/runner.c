@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "common/base/secret.h"
 
+#include <gio/gio.h>
 #include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
@@ -65,7 +66,8 @@ struct ModuleRunner
   RunnerSetting setting;
   ZygoteState state;
   Launch *launch;
-  guint generation; /* of the module's file that the zygote has loaded */
+  GBytes *descriptor; /* of a described module, as it was when the zygote was started; NULL: none */
+  guint generation;   /* of the module's file that the zygote has loaded */
   gboolean is_end_no_fault;
   gint64 due_us; /* loading: the deadline; serving without calls: when it is stopped */
   GQueue waiting;
@@ -342,7 +344,15 @@ static void
 on_ready (Launch *launch, const LaunchReady *ready, gpointer data)
 {
   ModuleRunner *runner = data;
-  frame_begin (runner->frame, FRAME_OP_LOAD_MODULE, FRAME_ASK, launch_next_call (launch));
+  frame_begin (runner->frame, runner->descriptor != NULL ? FRAME_OP_LOAD_DESCRIBED : FRAME_OP_LOAD_MODULE,
+               FRAME_ASK, launch_next_call (launch));
+  if (runner->descriptor != NULL)
+    {
+      const char *slash = strrchr (runner->module->name, '/');
+      frame_put_text (runner->frame, slash != NULL ? slash + 1 : runner->module->name);
+      frame_put_bytes (runner->frame, g_bytes_get_data (runner->descriptor, NULL),
+                       g_bytes_get_size (runner->descriptor));
+    }
   if (!launch_send (launch, runner->frame))
     {
       kill_zygote (runner, "it does not read");
@@ -411,7 +421,7 @@ on_frame (Launch *launch, const Frame *frame, gpointer data)
   ModuleRunner *runner = data;
   FrameReader reader;
   frame_read (&reader, frame);
-  if (frame->header.op == FRAME_OP_LOAD_MODULE)
+  if (frame->header.op == FRAME_OP_LOAD_MODULE || frame->header.op == FRAME_OP_LOAD_DESCRIBED)
     on_loaded (runner, frame);
   else if (frame->header.op == FRAME_OP_CALL_ENDED)
     {
@@ -481,16 +491,34 @@ on_ended (Launch *launch, const LaunchEnd *end, gpointer data)
   pump (runner);
 }
 
+/* The object to be loaded, and its descriptor if it has one. */
+static int
+seal_object (ModuleRunner *runner, GError **error)
+{
+  Registry *registry = runner->setting.registry;
+  g_clear_pointer (&runner->descriptor, g_bytes_unref);
+  if (!runner->module->is_described)
+    return registry_seal (registry, runner->module, error);
+  g_autoptr (GError) problem = NULL;
+  int object = registry_seal_described (registry, runner->module, &runner->descriptor, &problem);
+  if (object >= 0)
+    return object;
+  if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_INVALID_DATA))
+    registry_note_unsuitable (registry, runner->module, problem->message);
+  g_propagate_error (error, g_steal_pointer (&problem));
+  return -1;
+}
+
 static gboolean
 start_zygote (ModuleRunner *runner, GError **error)
 {
   static const LaunchEvents events
       = { .ready = on_ready, .frame = on_frame, .strike = on_strike, .ended = on_ended };
-  int object = registry_seal (runner->setting.registry, runner->module, error);
+  int object = seal_object (runner, error);
   if (object < 0)
     return FALSE;
   LaunchSpec spec = {
-    .kind = "keygen",
+    .kind = runner->descriptor != NULL ? "legacy-keygen" : "keygen",
     .profile = LAUNCH_SERVER,
     .sealed_object = object,
     .memory_bytes = runner->setting.memory_bytes,
@@ -659,6 +687,7 @@ module_runner_free (ModuleRunner *runner)
             && g_queue_is_empty (&runner->waiting));
   g_source_destroy (runner->tick);
   g_source_unref (runner->tick);
+  g_clear_pointer (&runner->descriptor, g_bytes_unref);
   g_free (runner->frame);
   g_free (runner);
 }

@@ -13,6 +13,7 @@
 static const RunnerKind *const kinds[] = {
   &runner_keygen,
   &runner_legacy,
+  &runner_legacy_keygen,
   &runner_native,
 };
 
@@ -156,6 +157,11 @@ confine (Runner *runner, int *listener, SandboxFault *fault)
     }
   if (runner->plan.data[0] != '\0' && runner->plan.uid != 0)
     runner->plan.data = ".";
+  if (runner->kind->open != NULL && !runner->kind->open (runner, &reason))
+    {
+      snprintf (fault->text, sizeof fault->text, "cannot prepare: %s", reason);
+      return false;
+    }
   if (!sandbox_drop (&runner->plan, fault))
     return false;
   if (runner->kind->prepare != NULL && !runner->kind->prepare (runner, &reason))

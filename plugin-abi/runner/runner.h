@@ -23,6 +23,10 @@ typedef struct
   bool is_server;
   uint16_t load_op; /* the one request of phase LOAD */
 
+  /* Before anything is given up, as the host's own user: files in memory that the limits would forbid. False:
+   * *reason says why. NULL: there are none. */
+  bool (*open) (Runner *runner, const char **reason);
+
   /* Before Landlock and seccomp, after user and limits: what cannot be done later (the first ffi closure,
    * loading libgcc_s). False: *reason says why, and the runner ends. NULL: nothing to do. */
   bool (*prepare) (Runner *runner, const char **reason);
@@ -69,4 +73,5 @@ void runner_watch (Runner *runner, int fd, void (*ready) (Runner *runner));
 /* The kinds; main.c has the table. */
 extern const RunnerKind runner_keygen;
 extern const RunnerKind runner_legacy;
+extern const RunnerKind runner_legacy_keygen;
 extern const RunnerKind runner_native;
