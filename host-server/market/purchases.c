@@ -163,6 +163,8 @@ grant (Turn *turn, Purchase *purchase, GError **error)
   if (!need_sums (turn, purchase, error))
     return FALSE;
   gboolean is_withheld = order_is_withheld (purchase->price_minor, &purchase->sums);
+  if (ledger_sums_get_held (&purchase->sums) > purchase->price_minor)
+    purchase->wants_settling = TRUE; /* an excess whose refund was refused meanwhile */
   return entitlement_add_line (turn, purchase->account, purchase->plugin, purchase->line,
                                is_withheld ? LINE_DISPUTED : LINE_COUNTED, error);
 }
