@@ -164,7 +164,13 @@ grant (Turn *turn, Purchase *purchase, GError **error)
     return FALSE;
   gboolean is_withheld = order_is_withheld (purchase->price_minor, &purchase->sums);
   if (ledger_sums_get_held (&purchase->sums) > purchase->price_minor)
-    purchase->wants_settling = TRUE; /* an excess whose refund was refused meanwhile */
+    {
+      g_autoptr (DbQuery) query
+          = db_query (turn->db, "SELECT 1 FROM refund WHERE purchase = ? AND state = 'rejected' LIMIT 1", "s",
+                      purchase->id);
+      if (!turn_find (query, &purchase->has_refused_excess, error))
+        return FALSE;
+    }
   return entitlement_add_line (turn, purchase->account, purchase->plugin, purchase->line,
                                is_withheld ? LINE_DISPUTED : LINE_COUNTED, error);
 }
@@ -309,6 +315,9 @@ gboolean
 purchase_save (Turn *turn, Purchase *purchase, GError **error)
 {
   if (purchase->wants_settling && !purchase_judge (turn, purchase, error))
+    return FALSE;
+  if (purchase->has_refused_excess && purchase->phase == PHASE_FULFILLED
+      && !purchase_apply (turn, purchase, EVENT_DOUBTFUL, "the provider refused a refund", error))
     return FALSE;
 
   if (!need_sums (turn, purchase, error))
