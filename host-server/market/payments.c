@@ -517,7 +517,7 @@ refund_refused (Turn *turn, const Call *call, const RefundRow *row, Purchase *pu
   if (held <= order_get_keepable (purchase->phase, purchase->price_minor, &books.sums))
     return TRUE;
   if (purchase->phase == PHASE_PAID || purchase->phase == PHASE_ISSUING)
-    return TRUE; /* what was bought comes first; the excess is tried again after that */
+    return TRUE; /* what was bought comes first, then the person */
   return purchase_apply (turn, purchase, EVENT_DOUBTFUL, "the provider refused a refund", error)
          && purchase_save (turn, purchase, error);
 }
