@@ -1,5 +1,6 @@
 """Protected functions (protocol.md section 5) over real sockets: who may call, what a call may do, and what is kept of it."""
 
+import base64
 import pathlib
 import sqlite3
 import threading
@@ -7,7 +8,8 @@ import uuid
 
 import pytest
 
-from lib.functions import FUNCTIONS, PROBES, FunctionShop, call, call_xml, read_result, receive_call, send_call
+from lib.client import HostClient
+from lib.functions import FUNCTIONS, PROBES, FunctionShop, call, call_xml, receive_call, send_call
 from lib.process import BUILD, wait_until
 from lib.xmpp import error_condition
 
@@ -527,3 +529,28 @@ def test_hostctl_calls_lists_and_logs(shop, callers):
     assert run.returncode == 1 and "not licensed" in run.stderr
     [row] = [row for row in shop.host.hostctl_json("function", "list") if row["application"] == "probe"]
     assert row["names"] == ",".join(PROBES) and row["module"] == "probe.so"
+
+
+# --- from the terminal client
+
+def test_the_terminal_client_calls_a_function(shop, callers, tmp_path):
+    customer = callers(shop, "probe")
+    client = HostClient(tmp_path / "client", shop.host, customer.name)
+    assert client.must("function", "call", "probe", "echo", "from the terminal") == [
+        {"encoding": "text", "result": "from the terminal"}]
+    [random] = client.must("function", "call", "probe", "random")
+    assert random["encoding"] == "base64" and len(base64.b64decode(random["result"])) == 16
+
+
+@pytest.mark.parametrize("words, complaint", [
+    (["probe", "put-and-refuse"], "not today (function-failed): denied"),
+    (["probe", "overflow"], "limit-exceeded: output"),
+    (["probe", "nothing"], "item-not-found"),
+    (["weather", "echo"], "item-not-found"),
+    (["unlicensed", "echo"], "not licensed"),
+])
+def test_the_terminal_client_says_why_a_call_was_refused(shop, callers, tmp_path, words, complaint):
+    shop.probe("unlicensed")
+    client = HostClient(tmp_path / "client", shop.host, callers(shop, "probe").name)
+    code, _objects, error = client.run("function", "call", *words)
+    assert code == 1 and complaint in error, (code, error)
