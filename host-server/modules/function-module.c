@@ -108,8 +108,9 @@ on_log (guint32 level, const char *text, gpointer data)
   call->events->log (level, text, call->data);
 }
 
-static const RunnerEvents function_events
-    = { .grants = FRAME_GRANT_USER_DATA, .ask = on_ask, .log = on_log, .begin = on_begin };
+static const RunnerEvents function_events = {
+  .grants = FRAME_GRANT_USER_DATA, .forgives_calls = TRUE, .ask = on_ask, .log = on_log, .begin = on_begin
+};
 
 /* --- one version --- */
 
@@ -206,8 +207,10 @@ function_modules_clear (Modules *modules)
 static gboolean
 read_answer (FrameReader *answer, FunctionModuleResult *result)
 {
-  static const char *const words[]
-      = { [HOST_BAD_INPUT] = "bad-input", [HOST_DENIED] = "denied", [HOST_EXPIRED] = "expired", [HOST_RETRY] = "retry" };
+  static const char *const words[] = { [HOST_BAD_INPUT] = "bad-input",
+                                       [HOST_DENIED] = "denied",
+                                       [HOST_EXPIRED] = "expired",
+                                       [HOST_RETRY] = "retry" };
   guint32 code = frame_get_u32 (answer);
   result->output = frame_get_bytes (answer, &result->n_output);
   result->outcome = FUNCTION_FAILED;

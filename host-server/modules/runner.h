@@ -41,6 +41,8 @@ typedef gboolean (*RunnerCallDone) (const RunnerCallResult *result, gpointer dat
 typedef struct
 {
   unsigned grants; /* FrameGrant bits */
+  /* Calls are made of users' input, so a fault of one says nothing of the module: it is not counted. */
+  gboolean forgives_calls;
   /* Answers the ask @asked into @answer, which was begun as its answer. */
   void (*ask) (const Frame *asked, Frame *answer, gpointer data);
   /* A line that was logged; also in the host's own log. */

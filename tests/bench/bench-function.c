@@ -1,10 +1,11 @@
-/* What a call of a protected function costs at the runner's channel: a process forked, confined, asked and reaped for each.
+/* What a call of a protected function costs at the runner's channel: a process forked, confined, asked and
+ * reaped for each.
  *
  *   bench-function MODULE.so FUNCTION [RATE [SECONDS [IN-FLIGHT]]]
  *
- * First at RATE calls a second (500), latency from the request to its callback, each counted from when it was due; then as
- * fast as it goes with IN-FLIGHT (8) at once. Processor time is that of this process, the supervisor, the zygote and every
- * call together. */
+ * First at RATE calls a second (500), latency from the request to its callback, each counted from when it was
+ * due; then as fast as it goes with IN-FLIGHT (8) at once. Processor time is that of this process, the
+ * supervisor, the zygote and every call together. */
 #include "host-server/modules/function-module.h"
 
 #include <stdio.h>
@@ -85,7 +86,8 @@ on_done (const FunctionModuleResult *result, gpointer data)
 static void
 ask (Bench *bench, gint64 due_ns)
 {
-  static const FunctionModuleEvents events = { .begin = on_begin, .get = on_get, .put = on_put, .log = on_log };
+  static const FunctionModuleEvents events
+      = { .begin = on_begin, .get = on_get, .put = on_put, .log = on_log };
   Call *call = g_new (Call, 1);
   FunctionModuleRequest request = { .function = bench->function,
                                     .user = "k3qabcdefghijklmnopqrstuvw",
@@ -182,14 +184,14 @@ main (int argc, char **argv)
     }
   run_saturated (&bench, 1, 0.2);
   run_paced (&bench, rate, seconds);
-  printf ("%s %s: at %u calls a second, latency p50 / p99   %6.0f / %.0f us\n", name, argv[2], rate, get_us (&bench, 0.5),
-          get_us (&bench, 0.99));
+  printf ("%s %s: at %u calls a second, latency p50 / p99   %6.0f / %.0f us\n", name, argv[2], rate,
+          get_us (&bench, 0.5), get_us (&bench, 0.99));
   double own_before_s = get_cpu_s (RUSAGE_SELF);
   double wall_s = run_saturated (&bench, n_in_flight, seconds);
   guint n_calls = bench.n_done, n_failed = bench.n_failed;
   double own_s = get_cpu_s (RUSAGE_SELF) - own_before_s;
-  printf ("  %u at once: calls a second                      %6.0f, latency p50 / p99 %.0f / %.0f us\n", n_in_flight,
-          n_calls / wall_s, get_us (&bench, 0.5), get_us (&bench, 0.99));
+  printf ("  %u at once: calls a second                      %6.0f, latency p50 / p99 %.0f / %.0f us\n",
+          n_in_flight, n_calls / wall_s, get_us (&bench, 0.5), get_us (&bench, 0.99));
   printf ("  of it the host's processor time a call         %6.0f us\n", own_s / n_calls * 1e6);
   /* The children are counted once they have been waited for: all of the run. */
   modules_free (modules);
