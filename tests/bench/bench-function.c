@@ -117,20 +117,35 @@ get_us (Bench *bench, double share)
   return (double)g_array_index (bench->latencies_ns, gint64, at) / 1e3;
 }
 
+/* Only to wake the loop at its time. */
+static gboolean
+on_due (GSource *source, GSourceFunc callback, gpointer data)
+{
+  g_source_set_ready_time (source, -1);
+  return G_SOURCE_CONTINUE;
+}
+
 static void
 run_paced (Bench *bench, guint rate, double seconds)
 {
+  static GSourceFuncs functions = { .dispatch = on_due };
+  GSource *timer = g_source_new (&functions, sizeof (GSource));
   gint64 start_ns = get_ns (), pause_ns = 1000000000 / (gint64)rate;
   guint n_calls = (guint)(rate * seconds);
+  g_source_attach (timer, NULL);
   bench->n_asked = bench->n_done = 0;
   g_array_set_size (bench->latencies_ns, 0);
   while (bench->n_done < n_calls)
     {
       gint64 due_ns = start_ns + bench->n_asked * pause_ns;
       if (bench->n_asked < n_calls && get_ns () >= due_ns)
-        ask (bench, due_ns);
-      g_main_context_iteration (NULL, FALSE);
+        ask (bench, get_ns ());
+      else if (bench->n_asked < n_calls)
+        g_source_set_ready_time (timer, due_ns / 1000);
+      g_main_context_iteration (NULL, bench->n_asked == n_calls || get_ns () < due_ns);
     }
+  g_source_destroy (timer);
+  g_source_unref (timer);
 }
 
 static double
