@@ -7,6 +7,7 @@
 #include "host-server/wire/jid.h"
 
 typedef struct Adhoc Adhoc;             /* core/adhoc.h: commands of any client (XEP-0050) */
+typedef struct Applications Applications; /* core/applications.h: what is sold and has functions */
 typedef struct Controls Controls;       /* core/control.h: commands of hostctl */
 typedef struct Metrics Metrics;         /* core/metrics.h: what GET /metrics shows */
 typedef struct Http Http;               /* core/http.h: routes of the HTTP listener, readiness */
@@ -34,4 +35,5 @@ typedef struct Server
   Controls *controls;
   Signer *signer;
   Modules *modules;
+  Applications *applications;
 } Server;
