@@ -247,7 +247,10 @@ static const char *const steps[] = {
   "DROP INDEX job_due;"
   "CREATE INDEX job_next ON job ((CASE WHEN not_before_us > lease_until_us THEN not_before_us"
   "  ELSE lease_until_us + 1 END));"
-  "CREATE INDEX unmatched_done ON unmatched (first_seen_us) WHERE state = 'matched'",
+  "CREATE INDEX unmatched_done ON unmatched (first_seen_us) WHERE state = 'matched';"
+  /* Nothing asks by version: a user's entitlements are read by their key. Every change moved an entry of it,
+   * anywhere in the file. */
+  "DROP INDEX entitlement_ver",
 
   /* Deliveries as evidence: the key of the ring that matched, and the headers that were looked at. An unmatched one can be
    * closed by a person, with a note; refund: what the provider calls the refund of its payment. The rest is what a line
