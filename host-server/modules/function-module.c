@@ -10,6 +10,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* Versions side by side, and applications of the same object. */
+#define MAX_BESIDE 4
+
 struct FunctionModule
 {
   Modules *modules;
@@ -132,6 +135,7 @@ function_module_new (Modules *modules, const FunctionModuleOptions *options, GEr
   RunnerSetting setting = modules->setting;
   setting.kind = "function";
   setting.max_calls = options->max_calls;
+  setting.n_beside = MAX_BESIDE;
   setting.data = self->data;
   setting.events = &function_events;
   self->runner = module_runner_new (module, &setting);

@@ -554,8 +554,7 @@ start_zygote (ModuleRunner *runner, GError **error)
     .memory_bytes = runner->setting.memory_bytes,
     .cpu_s = runner->setting.cpu_s,
     .deadline_ms = runner->setting.deadline_ms,
-    /* Processes of its user: another version may run beside it, or another application of the same object. */
-    .max_calls = 4 * runner->setting.max_calls,
+    .max_calls = runner->setting.max_calls * runner->setting.n_beside,
     .uid = runner->module->uid,
   };
   runner->launch = launcher_start (runner->setting.launcher, &spec, &events, runner, error);

@@ -60,6 +60,7 @@ typedef struct
   gint64 memory_bytes;
   const char *kind;           /* "keygen", "function" */
   guint max_calls;            /* at once */
+  guint n_beside;             /* runners of the module, this one among them, whose processes its user may have */
   int data;                   /* goes along with the object; -1: nothing. Lent */
   const RunnerEvents *events; /* NULL: a call only answers */
 } RunnerSetting;
