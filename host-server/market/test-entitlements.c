@@ -171,36 +171,20 @@ test_entitlements_a_serial_that_ends_with_its_term_is_not (Fixture *f, gconstpoi
   g_assert_cmpint (ask (f, "SELECT reissue_us FROM entitlement"), ==, 0);
 }
 
-typedef struct
-{
-  RejectedOutcome outcome;
-} Rejecting;
-
-static gboolean
-reject (Turn *t, gpointer data, GError **error)
-{
-  Rejecting *rejecting = data;
-  return serial_reject (t, ALICE, "weather", -1, &rejecting->outcome, error);
-}
-
 static void
 test_entitlements_a_serial_the_vendor_ended_does_not_cost_the_replacement (Fixture *f, gconstpointer unused)
 {
-  Rejecting rejecting;
   g_autofree char *order = open_order (f, "weather");
   pay (f, order, "p1", "1000");
   settle_until (f, take_job (f, JOB_ISSUE), "W-1", START_US + DAY_US);
   set_clock (f, START_US + 2 * DAY_US);
-  turn (f, reject, &rejecting);
-  g_assert_cmpint (rejecting.outcome, ==, REJECTED_REPLACING);
+  g_assert_cmpint (reject_serial (f, "weather"), ==, REJECTED_REPLACING);
   settle (f, take_job (f, JOB_ISSUE), ISSUE_GOT_SERIAL, "W-2");
   assert_serial (f, "weather", SERIAL_ACTIVE, "W-2");
-  turn (f, reject, &rejecting); /* and now the replacement */
-  g_assert_cmpint (rejecting.outcome, ==, REJECTED_REPLACING);
+  g_assert_cmpint (reject_serial (f, "weather"), ==, REJECTED_REPLACING); /* and now the replacement */
   settle (f, take_job (f, JOB_ISSUE), ISSUE_GOT_SERIAL, "W-3");
   assert_serial (f, "weather", SERIAL_ACTIVE, "W-3");
-  turn (f, reject, &rejecting);
-  g_assert_cmpint (rejecting.outcome, ==, REJECTED_REGISTRATION_NEEDED);
+  g_assert_cmpint (reject_serial (f, "weather"), ==, REJECTED_REGISTRATION_NEEDED);
   assert_phase (f, "review");
   assert_serial (f, "weather", SERIAL_REVOKED, NULL);
 }

@@ -101,28 +101,15 @@ test_review_a_decision_that_the_books_do_not_bear_is_refused (Fixture *f, gconst
   resolve (f, order, RESOLVE_AS_PAID, RESOLVE_NO_MONEY);
 }
 
-typedef struct
-{
-  RejectedOutcome outcome;
-} Rejecting;
-
-static gboolean
-reject (Turn *t, gpointer data, GError **error)
-{
-  Rejecting *rejecting = data;
-  return serial_reject (t, ALICE, "dice", -1, &rejecting->outcome, error);
-}
-
 static void
 test_review_as_fulfilled_gives_the_serial_again (Fixture *f, gconstpointer unused)
 {
-  Rejecting rejecting;
   g_autofree char *order = open_order (f, "dice");
   pay (f, order, "p1", "500");
   issue_from_the_pool (f);
-  turn (f, reject, &rejecting);
+  reject_serial (f, "dice");
   issue_from_the_pool (f);
-  turn (f, reject, &rejecting);
+  reject_serial (f, "dice");
   assert_phase (f, "review");
   assert_serial (f, "dice", SERIAL_REVOKED, NULL);
   resolve (f, order, RESOLVE_AS_FULFILLED, RESOLVE_DONE);

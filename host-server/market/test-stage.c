@@ -337,6 +337,27 @@ settle_work (Turn *t, gpointer data, GError **error)
   return issue_settle (t, s->job, &s->result, error);
 }
 
+typedef struct
+{
+  const char *plugin;
+  RejectedOutcome outcome;
+} Rejecting;
+
+static gboolean
+reject_work (Turn *t, gpointer data, GError **error)
+{
+  Rejecting *rejecting = data;
+  return serial_reject (t, ALICE, rejecting->plugin, -1, &rejecting->outcome, error);
+}
+
+RejectedOutcome
+reject_serial (Fixture *f, const char *plugin)
+{
+  Rejecting rejecting = { .plugin = plugin };
+  turn (f, reject_work, &rejecting);
+  return rejecting.outcome;
+}
+
 gboolean
 pool_work (Turn *t, gpointer data, GError **error)
 {

@@ -64,6 +64,8 @@ void settle_until (Fixture *f, Job *take_job_, const char *serial, gint64 expire
 BooksOutcome dispute_about (Fixture *f, const char *order, const char *payment, const char *what,
                             const char *amount);
 BooksOutcome dispute (Fixture *f, const char *order, const char *payment, const char *what);
+/* Alice's plugin refuses the serial that she has. */
+RejectedOutcome reject_serial (Fixture *f, const char *plugin);
 gboolean pool_work (Turn *t, gpointer data, GError **error);
 void issue_from_the_pool (Fixture *f);
 void assert_serial (Fixture *f, const char *plugin, SerialState state, const char *serial);
