@@ -260,7 +260,8 @@ describe_distrust (const Attempt *attempt)
 {
   if (attempt->pin == NULL)
     return g_strdup (attempt->unverified);
-  return g_strdup_printf ("it is not the one that was trusted before%s%s", attempt->unverified != NULL ? "; " : "",
+  return g_strdup_printf ("it is not the one that was trusted before%s%s",
+                          attempt->unverified != NULL ? "; " : "",
                           attempt->unverified != NULL ? attempt->unverified : "");
 }
 
@@ -334,20 +335,23 @@ watch_socket (Attempt *attempt)
 }
 
 /* COMPAT: one turn of its loop first writes what is queued and then reads at most 4 KiB, and bytes that rest
- * in TLS do not wake the descriptor: so two turns at least (read, then write what the reading led to), and
- * more while stanzas keep coming. */
+ * in TLS do not wake the descriptor. A TLS record has up to 16 KiB, and a turn that reads the middle of a
+ * large stanza looks like one that reads nothing: so it is over when as many turns in a row brought nothing
+ * as it takes to read a record to its end, and to write what that led to. */
+#define QUIET_TURNS (16 / 4 + 1)
+
 static void
 attempt_pump (Attempt *attempt)
 {
   gboolean is_stalled = mailbox_get_length (attempt->connection->outbox) >= EVENTS_MAX;
-  for (int turn = 0; turn < TURNS_MAX && !attempt->is_over && !is_stalled; turn++)
+  int n_quiet = 0;
+  for (int turn = 0; turn < TURNS_MAX && !attempt->is_over && !is_stalled && n_quiet < QUIET_TURNS; turn++)
     {
       guint before = attempt->stanzas;
       gboolean was_online = attempt->is_online;
       xmpp_run_once (attempt->ctx, 0);
       judge_certificate (attempt);
-      if (turn > 0 && attempt->stanzas == before && attempt->is_online == was_online)
-        break;
+      n_quiet = attempt->stanzas == before && attempt->is_online == was_online ? n_quiet + 1 : 0;
       is_stalled = mailbox_get_length (attempt->connection->outbox) >= EVENTS_MAX;
     }
   if (attempt->is_over)
@@ -357,8 +361,8 @@ attempt_pump (Attempt *attempt)
     }
 
   /* COMPAT: before it is online it works by polling. Afterwards the descriptor wakes us, except while the
-   * owner is behind, or the socket did not take all we wrote. */
-  gboolean is_waiting = is_stalled || xmpp_conn_send_queue_len (attempt->conn) > 0;
+   * owner is behind, there was more than one look takes, or the socket did not take all we wrote. */
+  gboolean is_waiting = is_stalled || n_quiet < QUIET_TURNS || xmpp_conn_send_queue_len (attempt->conn) > 0;
   if (is_stalled && attempt->watch != NULL)
     {
       g_source_destroy (attempt->watch);

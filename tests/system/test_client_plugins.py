@@ -324,6 +324,15 @@ def test_buying_what_does_not_exist_is_refused(device):
     assert one.run("plugin", "use", "no-such-plugin")[0] == 1
 
 
+def test_a_large_answer_needs_nothing_behind_it(shop, device):
+    """Several TLS records long: what rests in the client's libraries would wait for the next stanza, or for ever."""
+    for number in range(60):
+        shop.plugin(f"filler-{number}", source="pool")
+    one = device()
+    for _ in range(8):
+        assert len(one.must("catalog")) > 60
+
+
 def test_catalog_shows_and_finds(probe, device):
     plugin, _ = probe("GOOD-1", price=1250)
     entry, = device().must("catalog", plugin)
