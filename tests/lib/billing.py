@@ -122,10 +122,10 @@ class Stub:
         self.process = None
 
     def start(self, *more):
-        self.process = Process(
+        self.process, said = Process.listening(
             [program("billing-stub"), "--listen", "127.0.0.1:0", "--data", self.folder / "ledger", "--api-key", KEY,
              "--webhook-secret", SECRET, "--merchant", MERCHANT, *self.arguments, *more], self.folder / "stub-output")
-        self.address = self.process.first_json()["http"]
+        self.address = said["http"]
         return self
 
     def stop(self):

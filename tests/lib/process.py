@@ -43,6 +43,20 @@ class Process:
             self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd,
                                           env={**os.environ, **(env or {})}, preexec_fn=preexec)
 
+    @classmethod
+    def listening(cls, argv, log, timeout=20):
+        """(process, the JSON of its first line) of a program that listens. At the port of an earlier run it may find somebody
+        else's connection, which took that port on its way out: it is started again until that is over."""
+        end = time.monotonic() + timeout
+        while True:
+            process = cls(argv, log)
+            try:
+                return process, process.first_json()
+            except AssertionError:
+                if "Address already in use" not in process.log() or time.monotonic() > end:
+                    raise
+            time.sleep(0.2)
+
     @property
     def pid(self):
         return self.popen.pid

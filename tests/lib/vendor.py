@@ -26,11 +26,11 @@ class PluginServer:
         return [program("plugin-server"), *([] if "--secret-file" in self.arguments else ["--secret", self.secret])]
 
     def start(self):
-        self.process = Process(
+        self.process, said = Process.listening(
             [*self.command(), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
              "--plugin", self.plugin, *self.arguments],
             self.folder / f"vendor-{self.plugin}-output")
-        self.address = self.process.first_json()["http"]
+        self.address = said["http"]
         self.base = f"http://{self.address}"
         return self
 
