@@ -385,11 +385,17 @@ poll_work (Turn *turn, gpointer data, GError **error)
     }
   if (!apply_report (turn, call, error) || !load (turn, call->subject, &purchase, error))
     return FALSE;
+  gint64 end_us = purchase != NULL ? purchase->expires_us + turn->desk->settings.expiry_grace_us : 0;
+  if (purchase != NULL && purchase->phase != PHASE_AWAITING_PAYMENT && purchase->poll_us > 0
+      && turn->now_us >= end_us)
+    {
+      purchase->poll_us = 0; /* that was the last look */
+      return purchase_save (turn, purchase, error);
+    }
   if (purchase == NULL || purchase->phase != PHASE_AWAITING_PAYMENT || call->status == CHECKOUT_PAID
       || call->status == CHECKOUT_PENDING)
     return TRUE;
 
-  gint64 end_us = purchase->expires_us + turn->desk->settings.expiry_grace_us;
   if (call->status != CHECKOUT_DECLINED && turn->now_us < end_us)
     return TRUE;
   Event event = call->status == CHECKOUT_DECLINED ? EVENT_DECLINED : EVENT_EXPIRED;

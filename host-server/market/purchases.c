@@ -219,6 +219,10 @@ purchase_apply (Turn *turn, Purchase *purchase, Event event, const char *reason,
     }
   if (effects & EFFECT_STOP_POLL)
     purchase->poll_us = 0;
+  /* Declined on its page, and perhaps paid there after all: one more look, when it cannot be paid any more.
+   */
+  if (event == EVENT_DECLINED && !purchase->is_declined_by_user && purchase->checkout != NULL)
+    purchase->poll_us = MAX (turn->now_us, purchase->expires_us + settings->expiry_grace_us);
   if (effects & EFFECT_SETTLE)
     purchase->wants_settling = TRUE;
   if (effects & EFFECT_START_ISSUE)

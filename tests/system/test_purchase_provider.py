@@ -121,6 +121,19 @@ def test_declining_before_there_is_a_charge_declines_it_when_it_comes(open_shop,
     wait_until(lambda: provider.checkouts[order.get("id")]["status"] == "declined", what="the checkout cancelled")
 
 
+def test_money_that_follows_a_decline_on_the_page_is_found_without_its_callback(open_shop, provider, enter):
+    """It is not polled any more; but when it cannot be paid any more, it is looked at once again."""
+    shop = open_shop(order_expiry_s="1.5")
+    alice = enter(shop)
+    order = alice.buy("dice").get("id")
+    assert shop.callback(shop.event(order, "checkout.declined")) == 200
+    shop.wait_order(order, "declined")
+    provider.checkouts[order].update(status="paid", payments=[{"payment": "pay_1", "amount": 500, "refunds": [], "disputes": []}])
+    shown = shop.wait_order(order, "refunded")
+    assert [row["by"] for row in shown["ledger"]] == ["poll", "refund"]
+    assert alice.serials() == {}
+
+
 def test_a_payment_that_crosses_the_decline_goes_back(open_shop, provider, enter):
     shop = open_shop()
     alice = enter(shop)
