@@ -59,6 +59,7 @@ static const Key keys[] = {
 
   { "http", "listen", KEY_ADDRESS },
   { "http", "public_url", KEY_URL },
+  { "http", "metrics", KEY_CHOICE, KEY_PLAIN, "loopback", .values = "loopback open off" },
   { "http", "certificate", KEY_TEXT, KEY_RELOADS },
   { "http", "private_key", KEY_TEXT, KEY_RELOADS },
 
@@ -92,6 +93,8 @@ static const Key keys[] = {
   { "market", "open_reserves_per_user", KEY_INT, KEY_PLAIN, "3", 0, 1000 },
   { "market", "expiry_grace_s", KEY_SECONDS, KEY_PLAIN, "60", 0, WEEK },
   { "market", "lease_margin_s", KEY_SECONDS, KEY_PLAIN, "10", 0, WEEK },
+  { "market", "stuck_s", KEY_SECONDS, KEY_PLAIN, "3600", 0, 12 * WEEK },
+  { "market", "alarm_s", KEY_SECONDS, KEY_PLAIN, "3600", 0, 12 * WEEK },
 
   { "modules", "folder", KEY_TEXT },
   { "modules", "uid_base", KEY_INT, KEY_PLAIN, NULL, 1000, G_MAXINT32 - 64 },
