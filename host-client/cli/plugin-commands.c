@@ -18,22 +18,29 @@ new_host (App *app, GError **error)
 /* ---- list ---- */
 
 static void
-print_plugin (App *app, const PluginInfo *info)
+print_status (App *app, const PluginStatus *status)
 {
-  const char *kind = info->kind == PLUGIN_KIND_LEGACY ? "legacy" : "native";
+  const PluginInfo *info = status->info; /* NULL: its files cannot be read */
+  const char *kind = info == NULL ? "unknown" : info->kind == PLUGIN_KIND_LEGACY ? "legacy" : "native";
   if (app->arguments->is_json)
     {
       json_t *commands = json_array ();
-      for (gsize i = 0; i < info->n_commands; i++)
+      for (gsize i = 0; info != NULL && i < info->n_commands; i++)
         json_array_append_new (commands, json_string (info->commands[i].name));
-      output_json (json_pack ("{s:s, s:s, s:s, s:s, s:o}", "id", info->id, "name", info->name, "version",
-                              info->version, "kind", kind, "commands", commands));
+      output_json (json_pack ("{s:s, s:s, s:s, s:s, s:o, s:s, s:s}", "id", status->id, "name",
+                              info != NULL ? info->name : status->id, "version",
+                              info != NULL ? info->version : "", "kind", kind, "commands", commands, "state",
+                              plugin_status_name (status->kind), "reason", status->reason));
       return;
     }
-  g_autoptr (GString) commands = g_string_new (NULL);
-  for (gsize i = 0; i < info->n_commands; i++)
-    g_string_append_printf (commands, " /%s", info->commands[i].name);
-  output_line ("%s  %s %s  %s %s", info->id, info->name, info->version, kind, commands->str);
+  g_autoptr (GString) line = g_string_new (NULL);
+  g_string_append_printf (line, "%s  %s %s  %s  %s", status->id, info != NULL ? info->name : "?",
+                          info != NULL ? info->version : "?", kind, plugin_status_name (status->kind));
+  if (status->reason[0] != '\0')
+    g_string_append_printf (line, " (%s)", status->reason);
+  for (gsize i = 0; info != NULL && i < info->n_commands; i++)
+    g_string_append_printf (line, " /%s", info->commands[i].name);
+  output_line ("%s", line->str);
 }
 
 static void
@@ -46,9 +53,10 @@ start_list (App *app)
       app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
       return;
     }
-  g_autoptr (GPtrArray) installed = plugin_host_list (host);
-  for (guint i = 0; i < installed->len; i++)
-    print_plugin (app, g_ptr_array_index (installed, i));
+  g_autofree char *account = app_dup_account (app);
+  g_autoptr (GPtrArray) states = plugin_host_list_states (host, account);
+  for (guint i = 0; i < states->len; i++)
+    print_status (app, g_ptr_array_index (states, i));
   app_finish (app, EXIT_DONE);
 }
 
@@ -79,25 +87,41 @@ on_installed (GObject *source, GAsyncResult *result, gpointer data)
   app_finish (app, EXIT_DONE);
 }
 
-/* What it asks for, in words: the user's consent is to this. */
-static char *
-describe_grants (const PluginInfo *info)
+/* Shows what it asks for; whether the user agrees. One that asks for no more than was agreed before needs no
+ * second answer. */
+static gboolean
+ask_consent (App *app, const PluginInfo *info)
 {
-  g_autofree char *connect = g_strjoinv (", ", info->connect);
-  g_autofree char *paths = g_strjoinv (", ", info->read_paths);
-  g_autoptr (GString) out = g_string_new (NULL);
-  g_string_append_printf (out, "%s %s (%s) asks for:\n  network: %s", info->name, info->version, info->id,
-                          connect[0] != '\0' ? connect : "none");
-  g_string_append_printf (out, "\n  private storage: %" G_GUINT64_FORMAT " bytes", info->data_bytes);
-  if (paths[0] != '\0')
-    g_string_append_printf (out, "\n  files it may read: %s", paths);
-  if (info->sees_identity)
-    g_string_append (out, "\n  your address");
-  if (info->messages != PLUGIN_MESSAGES_NONE)
-    g_string_append_printf (out, "\n  your messages: %s",
-                            info->messages == PLUGIN_MESSAGES_SEE ? "see" : "see and send");
-  g_string_append (out, "\nInstall it?");
-  return g_strdup (out->str);
+  PluginHost *host = app->state;
+  g_auto (GStrv) all = plugin_info_describe (info);
+  g_auto (GStrv) unagreed = plugin_host_list_unagreed (host, info);
+  if (app->arguments->is_json)
+    {
+      json_t *permissions = json_array (), *fresh = json_array ();
+      for (char **one = all; *one != NULL; one++)
+        json_array_append_new (permissions, json_string (*one));
+      for (char **one = unagreed; *one != NULL; one++)
+        json_array_append_new (fresh, json_string (*one));
+      output_json (json_pack ("{s:s, s:s, s:s, s:s, s:o, s:o}", "event", "permissions", "id", info->id,
+                              "name", info->name, "version", info->version, "all", permissions, "new",
+                              fresh));
+    }
+  else
+    {
+      output_line ("%s %s (%s) %s", info->name, info->version, info->id,
+                   all[0] != NULL ? "asks that it may:" : "asks for nothing.");
+      for (char **one = all; *one != NULL; one++)
+        output_line ("  %s%s", *one,
+                     g_strv_contains ((const char *const *)unagreed, *one) ? "" : "  (agreed before)");
+    }
+  if (unagreed[0] == NULL)
+    return TRUE;
+  if (app->arguments->has_yes || (app_has_terminal () && app_ask ("Install it?")))
+    {
+      plugin_host_agree (host, info);
+      return TRUE;
+    }
+  return FALSE;
 }
 
 static void
@@ -106,22 +130,14 @@ start_install (App *app)
   g_autoptr (GError) error = NULL;
   const char *path = app->arguments->words[1];
   g_autoptr (PluginInfo) info = plugin_info_read (path, &error);
-  if (info == NULL)
-    {
-      app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
-      return;
-    }
-  g_autofree char *question = describe_grants (info);
-  /* A script that says "install" has said yes. */
-  if (!app->arguments->has_yes && app_has_terminal () && !app_ask (question))
-    {
-      app_fail (app, EXIT_REFUSED, "not installed");
-      return;
-    }
-  app->state = new_host (app, &error);
+  if (info != NULL)
+    app->state = new_host (app, &error);
   app->free_state = (GDestroyNotify)plugin_host_free;
   if (app->state == NULL)
     app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
+  else if (!ask_consent (app, info))
+    app_fail (app, EXIT_REFUSED, "not installed: %s",
+              app_has_terminal () ? "you did not agree" : "--yes agrees to what it asks for");
   else
     plugin_host_install_async (app->state, path, NULL, on_installed, app);
 }
@@ -130,6 +146,42 @@ const Command command_plugin_install = {
   .kind = COMMAND_PLUGIN,
   .is_offline = TRUE,
   .start = start_install,
+};
+
+/* ---- allow, forbid ---- */
+
+static void
+start_allow (App *app)
+{
+  g_autoptr (GError) error = NULL;
+  char **words = app->arguments->words;
+  gboolean is_allowed = strcmp (words[0], "allow") == 0;
+  g_autofree char *account = app_dup_account (app);
+  g_autofree char *peer = jid_prepare_bare (words[2]);
+  g_autoptr (PluginHost) host = new_host (app, &error);
+  if (host == NULL)
+    app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
+  else if (account == NULL)
+    app_fail (app, EXIT_USAGE, "which account? use --account JID");
+  else if (peer == NULL)
+    app_fail (app, EXIT_USAGE, "'%s' is not an address", words[2]);
+  else if (!plugin_host_allow (host, words[1], account, peer, is_allowed, &error))
+    app_fail (app, EXIT_REFUSED, "%s", error->message);
+  else
+    {
+      if (app->arguments->is_json)
+        output_json (json_pack ("{s:s, s:s, s:s}", "event", is_allowed ? "allowed" : "forbidden", "plugin",
+                                words[1], "peer", peer));
+      else
+        output_line ("%s %s write to %s", words[1], is_allowed ? "may" : "may no longer", peer);
+      app_finish (app, EXIT_DONE);
+    }
+}
+
+const Command command_plugin_allow = {
+  .kind = COMMAND_PLUGIN,
+  .is_offline = TRUE,
+  .start = start_allow,
 };
 
 /* ---- use ---- */

@@ -241,7 +241,10 @@ PluginInfo *
 driver_install (TestClient *client, const char *path, GError **error)
 {
   g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (PluginInfo) shown = plugin_info_read (path, NULL);
 
+  if (shown != NULL)
+    plugin_host_agree (client->host, shown);
   plugin_host_install_async (client->host, path, NULL, on_installed, &result);
   while (result == NULL)
     g_main_context_iteration (NULL, TRUE);

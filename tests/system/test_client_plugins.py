@@ -135,7 +135,7 @@ def device(shop, ground):
             os.chown(folder, NOBODY, NOBODY)
         one = HostClient(folder, shop.host, user, prefix=AS_NOBODY if os.geteuid() == 0 else ())
         for descriptor in descriptors:
-            one.must("plugin", "install", descriptor)
+            one.must("plugin", "install", descriptor, "--yes")
         return one
     return make
 
