@@ -49,7 +49,12 @@ is_in (GKeyFile *agreed, const char *key, const char *item)
 static char *
 describe_bytes (guint64 bytes)
 {
-  return g_format_size_full (bytes, G_FORMAT_SIZE_IEC_UNITS);
+  const guint64 kib = 1024, mib = 1024 * kib;
+  if (bytes >= mib && bytes % mib == 0)
+    return g_strdup_printf ("%" G_GUINT64_FORMAT " MiB", bytes / mib);
+  if (bytes % kib == 0)
+    return g_strdup_printf ("%" G_GUINT64_FORMAT " KiB", bytes / kib);
+  return g_strdup_printf ("%" G_GUINT64_FORMAT " bytes", bytes);
 }
 
 /* Adds a line for each thing that @info asks for and @agreed (of which nothing may be there) does not have.
