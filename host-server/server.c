@@ -4,11 +4,13 @@
 #include "host-server/admin/admin.h"
 #include "host-server/configuration/configuration.h"
 #include "host-server/core/adhoc.h"
+#include "host-server/core/applications.h"
 #include "host-server/core/clients.h"
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
 #include "host-server/core/router.h"
 #include "host-server/core/signer.h"
+#include "host-server/functions/functions.h"
 #include "host-server/im/im.h"
 #include "host-server/market/market.h"
 #include "host-server/modules/modules.h"
@@ -28,6 +30,7 @@ struct HostServer
   Im *im;
   Market *market;
   Configuration *configuration;
+  Functions *functions;
   Admin *admin;
   guint drain_source;
   gint64 drain_until_us;
@@ -148,6 +151,7 @@ host_server_new (const char *config_path, GError **error)
   core->router = router_new (core->sessions, core->services, core->domain, core->market);
   core->http = http_new ();
   core->modules = open_modules (core->config, core->clock);
+  core->applications = applications_new ();
   core->signer = signer_new (core, error);
   if (core->signer == NULL)
     return NULL;
@@ -157,6 +161,9 @@ host_server_new (const char *config_path, GError **error)
   if (server->market == NULL)
     return NULL;
   server->configuration = configuration_new (core);
+  server->functions = functions_new (core, error);
+  if (server->functions == NULL)
+    return NULL;
   server->admin = admin_new (core);
 
   if (!http_listen (core->http, core->config, NULL, error) || !clients_listen (server->clients, error) || !write_addresses (server, error))
@@ -209,6 +216,8 @@ host_server_free (HostServer *server)
   g_clear_pointer (&core->http, http_free);
   if (server->market != NULL)
     market_stop (server->market);
+  if (server->functions != NULL)
+    functions_stop (server->functions);
   /* What is committed still has its done functions run, and those lean on the rooms. */
   g_clear_pointer (&core->controls, controls_free);
   store_close (core->store); /* which they still read */
@@ -217,8 +226,10 @@ host_server_free (HostServer *server)
   g_clear_pointer (&server->configuration, configuration_free);
   g_clear_pointer (&core->signer, signer_free);
   g_clear_pointer (&core->modules, modules_free);
+  g_clear_pointer (&server->functions, functions_free);
   g_clear_pointer (&server->market, market_free);
   g_clear_pointer (&server->im, im_free);
+  g_clear_pointer (&core->applications, applications_free);
   g_clear_pointer (&core->router, router_free);
   g_clear_pointer (&core->adhoc, adhoc_free);
   g_clear_pointer (&core->services, services_free);

@@ -99,6 +99,11 @@ static const Key keys[] = {
   { "modules", "cpu_s", KEY_INT, KEY_PLAIN, "1", 1, 60 },
   { "modules", "memory", KEY_BYTES, KEY_PLAIN, "128M", 1 << 20, G_GINT64_CONSTANT (1) << 36 },
 
+  { "functions", "calls", KEY_INT, KEY_PLAIN, "8", 1, 64 },
+  { "functions", "result_keep_s", KEY_SECONDS, KEY_PLAIN, "86400", 0, WEEK },
+  { "functions", "result_bytes", KEY_BYTES, KEY_PLAIN, "16M", 0, G_GINT64_CONSTANT (1) << 36 },
+  { "functions", "log_lines", KEY_INT, KEY_PLAIN, "1000", 0, 1000000 },
+
   /* 0 means none. Bytes and stanzas a second are held by reading slower. */
   { "limits", "stanza_bytes_before_login", SIZE, "10000", 0, 1 << 20 },
   { "limits", "stanza_bytes", SIZE, "256K", 0, 16 << 20 },

@@ -7,6 +7,7 @@
 #include "host-server/wire/jid.h"
 
 typedef struct Adhoc Adhoc;             /* core/adhoc.h: commands of any client (XEP-0050) */
+typedef struct Applications Applications; /* core/applications.h: what is sold and has functions */
 typedef struct Controls Controls;       /* core/control.h: commands of hostctl */
 typedef struct Http Http;               /* core/http.h: routes of the HTTP listener, readiness */
 typedef struct Hooks Hooks;             /* core/hooks.h */
@@ -32,4 +33,5 @@ typedef struct Server
   Controls *controls;
   Signer *signer;
   Modules *modules;
+  Applications *applications;
 } Server;

@@ -387,6 +387,7 @@ market_new (Server *server, GError **error)
   order_commands_init (market);
   receipts_init (market);
   removal_init (market);
+  licence_init (market);
   role_commands_init (market);
   adhoc_user_init (market);
   adhoc_vendor_init (market);

@@ -99,6 +99,8 @@ void callbacks_init (Market *market);
 void market_commands_init (Market *market);
 void order_commands_init (Market *market);
 void removal_init (Market *market);
+/* licence.c: who may call the functions of what is sold here. */
+void licence_init (Market *market);
 /* receipt-requests.c */
 void receipts_init (Market *market);
 void receipts_stop (Market *market);

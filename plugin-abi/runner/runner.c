@@ -12,6 +12,7 @@
 /* What can carry an object. */
 static const RunnerKind *const kinds[] = {
   &runner_keygen,
+  &runner_function,
   &runner_legacy,
   &runner_native,
 };
@@ -38,6 +39,12 @@ bool
 runner_may_connect (const Runner *runner)
 {
   return runner->plan.may_connect;
+}
+
+int
+runner_get_attachment (const Runner *runner)
+{
+  return runner->attachment;
 }
 
 void

@@ -42,6 +42,9 @@ const char *runner_get_object (const Runner *runner); /* a path for dlopen(), al
 const char *runner_get_data (const Runner *runner);   /* the private folder, which is the current one */
 bool runner_may_connect (const Runner *runner);
 
+/* The descriptor that came with the load request; it is closed after the load. -1: none. */
+int runner_get_attachment (const Runner *runner);
+
 /* Opens the object: RTLD_NOW | RTLD_LOCAL, and then forgets the sealed descriptor. NULL: *reason is
  * dlerror()'s. */
 void *runner_open_object (Runner *runner, const char **reason);
@@ -68,5 +71,6 @@ void runner_watch (Runner *runner, int fd, void (*ready) (Runner *runner));
 
 /* The kinds; main.c has the table. */
 extern const RunnerKind runner_keygen;
+extern const RunnerKind runner_function;
 extern const RunnerKind runner_legacy;
 extern const RunnerKind runner_native;
