@@ -318,7 +318,7 @@ read_permission (Parser *parser, Entry *entry)
     descriptor->has_threads = read_yes_no (parser, entry);
   else if (strcmp (key, "identity") == 0)
     descriptor->sees_identity = read_yes_no (parser, entry);
-  else if (strcmp (key, "functions") == 0 && descriptor->kind == DESCRIPTOR_NATIVE)
+  else if (strcmp (key, "functions") == 0)
     descriptor->calls_functions = read_yes_no (parser, entry);
   else if (strcmp (key, "messages") == 0 && descriptor->kind == DESCRIPTOR_NATIVE)
     {

@@ -190,6 +190,7 @@ typedef enum
   DESCRIPTOR_DO_VALUE,   /* `-> serial`, `-> user` …: returns a variable */
   DESCRIPTOR_DO_LOG,     /* `-> log`: its argument `text`, and `level` if it has one */
   DESCRIPTOR_DO_NOTIFY,  /* `-> notify`: its argument `text`, and `title` if it has one */
+  DESCRIPTOR_DO_FUNCTION, /* `-> function NAME`: calls a function on the server with its argument `input` */
 } DescriptorAction;
 
 /* A symbol that the object imports from its old host, or gets as a callback. */
@@ -204,6 +205,7 @@ typedef struct
   DescriptorVariable variable;
   int64_t value;
   bool is_callback; /* some call passes its address */
+  const char *function; /* of DESCRIPTOR_DO_FUNCTION */
 } DescriptorProvide;
 
 /* A handle, an out argument, or a buffer with a name of its own: lives as long as the process. */
@@ -247,7 +249,7 @@ typedef struct
   uint64_t data_bytes;                   /* default 0: its folder is there but holds nothing */
   bool has_threads;
   bool sees_identity;
-  bool calls_functions;        /* native */
+  bool calls_functions;
   DescriptorMessages messages; /* native */
 
   /* [Limits] */

@@ -68,8 +68,8 @@ static const FrameRow rows[] = {
   { FRAME_OP_SEND_MESSAGE, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_SEND_MESSAGES, FRAME_ASK,
     "send-message", "ss", "" },
   /* the plugin's number, function, argument */
-  { FRAME_OP_CALL_FUNCTION, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_FUNCTIONS, FRAME_EVENT,
-    "call-function", "usb", NULL },
+  { FRAME_OP_REQUEST_FUNCTION, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_FUNCTIONS, FRAME_EVENT,
+    "request-function", "usb", NULL },
   /* that number, HostResult, reason, what it returned */
   { FRAME_OP_FUNCTION_RESULT, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_ASK, "function-result", "uusb", "" },
   /* function, argument. The answer: HostResult, reason, what it returned */

@@ -116,7 +116,7 @@ typedef enum
   FRAME_OP_WATCH_MESSAGES,   /* runner: which messages the plugin wants to see */
   FRAME_OP_MESSAGE,          /* host: a copy of one */
   FRAME_OP_SEND_MESSAGE,     /* runner: send one in the user's name */
-  FRAME_OP_CALL_FUNCTION,    /* runner: a native plugin calls a function; FUNCTION_RESULT follows */
+  FRAME_OP_REQUEST_FUNCTION, /* runner: a native plugin calls a function; FUNCTION_RESULT follows */
   FRAME_OP_FUNCTION_RESULT,  /* host: how that ended */
   FRAME_OP_RUN_FUNCTION,     /* runner: a legacy plugin calls a function and waits for its result */
 } FrameOp;

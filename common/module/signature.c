@@ -658,12 +658,34 @@ read_provide_arg (Reader *reader, DescriptorProvide *provide)
   if (provide->args[i] == DESCRIPTOR_VOID || provide->args[i] == DESCRIPTOR_HANDLE)
     refuse (reader, "an imported symbol has no arguments of this type");
   read_word (reader, word);
-  if (strcmp (word, "text") == 0 && provide->args[i] == DESCRIPTOR_CSTR)
+  if ((strcmp (word, "text") == 0 || strcmp (word, "input") == 0) && provide->args[i] == DESCRIPTOR_CSTR)
     provide->text_arg = (int8_t)i;
   else if (strcmp (word, "title") == 0 && provide->args[i] == DESCRIPTOR_CSTR)
     provide->title_arg = (int8_t)i;
   else if (strcmp (word, "level") == 0 && descriptor_type_is_integer (provide->args[i]))
     provide->level_arg = (int8_t)i;
+}
+
+/* The name behind `-> function`: what the server calls it. */
+static void
+read_function (Reader *reader, DescriptorProvide *provide)
+{
+  size_t length = 0;
+
+  provide->action = DESCRIPTOR_DO_FUNCTION;
+  if (is_word_start (peek (reader)))
+    while (is_word_start (reader->next[length]) || is_digit (reader->next[length])
+           || reader->next[length] == '.' || reader->next[length] == '-')
+      length++;
+  if (length == 0 || length > 64)
+    refuse (reader, "which function? '-> function NAME'");
+  else if (provide->result != DESCRIPTOR_CSTR || provide->text_arg < 0)
+    refuse (reader, "a function is 'cstr (cstr input)'");
+  else if (!reader->descriptor->calls_functions)
+    refuse (reader, "a function needs functions=yes in [Permissions]");
+  else
+    provide->function = keep (reader, reader->next, length);
+  reader->next += length;
 }
 
 static void
@@ -691,6 +713,11 @@ read_action (Reader *reader, DescriptorProvide *provide)
         refuse (reader, "%s needs an argument 'cstr text'", word);
       else if (provide->result != DESCRIPTOR_VOID && !descriptor_type_is_integer (provide->result))
         refuse (reader, "%s has no such result", word);
+      return;
+    }
+  if (strcmp (word, "function") == 0)
+    {
+      read_function (reader, provide);
       return;
     }
   if (strcmp (word, "nothing") == 0 && provide->result == DESCRIPTOR_VOID)

@@ -4,8 +4,6 @@
 
 #include "common/base/text.h"
 
-#define MAX_NAME 64
-
 typedef struct
 {
   Functions *functions; /* NULL: nobody waits any more */
@@ -26,56 +24,10 @@ struct Functions
 
 /* ---- words ---- */
 
-char *
-function_write_call (const char *application, const char *function, const char *request, GBytes *argument)
+static gpointer
+read_result (xmpp_stanza_t *element)
 {
-  g_autoptr (GString) xml = g_string_new ("<call xmlns='" NS_FUNCTIONS "'");
-  gsize length;
-  const char *bytes = g_bytes_get_data (argument, &length);
-
-  text_append_xml_attribute (xml, "application", application);
-  text_append_xml_attribute (xml, "function", function);
-  text_append_xml_attribute (xml, "request", request);
-  /* A carriage return would arrive as a line feed. */
-  if (text_is_xml (bytes, length) && (length == 0 || memchr (bytes, '\r', length) == NULL))
-    {
-      g_string_append (xml, "><argument>");
-      text_append_xml_len (xml, bytes, length);
-    }
-  else
-    {
-      g_autofree char *encoded = g_base64_encode ((const guchar *)bytes, length);
-      g_string_append_printf (xml, "><argument encoding='base64'>%s", encoded);
-    }
-  g_string_append (xml, "</argument></call>");
-  return g_string_free (g_steal_pointer (&xml), FALSE);
-}
-
-gpointer
-function_read_result (xmpp_stanza_t *element)
-{
-  if (element == NULL || !stanza_is (element, NS_FUNCTIONS, "result"))
-    return NULL;
-  const char *encoding = xmpp_stanza_get_attribute (element, "encoding");
-  if (encoding != NULL && strcmp (encoding, "base64") != 0)
-    return NULL;
-
-  char *text = xmpp_stanza_get_text (element); /* NULL: empty */
-  gsize length = text != NULL ? strlen (text) : 0;
-  GBytes *value = NULL;
-  if (encoding == NULL)
-    value = length <= FUNCTION_MAX_BYTES ? g_bytes_new (text, length) : NULL;
-  else
-    {
-      gsize n_bytes;
-      guint8 *bytes = text_from_base64 (text != NULL ? text : "", length, &n_bytes);
-      if (bytes != NULL && n_bytes <= FUNCTION_MAX_BYTES)
-        value = g_bytes_new_take (g_steal_pointer (&bytes), n_bytes);
-      g_free (bytes);
-    }
-  if (text != NULL)
-    xmpp_free (xmpp_stanza_get_context (element), text);
-  return value;
+  return element != NULL ? function_result_read (element, NULL) : NULL;
 }
 
 FunctionOutcome
@@ -83,8 +35,7 @@ function_judge_error (const StanzaError *error, const char **reason)
 {
   static const struct
   {
-    const char *condition, *application; /* NULL: any */
-    const char *type;                    /* NULL: any */
+    const char *condition, *application, *detail; /* NULL: any */
     FunctionOutcome outcome;
     const char *reason;
   } rows[] = {
@@ -92,27 +43,31 @@ function_judge_error (const StanzaError *error, const char **reason)
     { "bad-request", NULL, NULL, FUNCTION_BAD_INPUT, "the function does not understand that" },
     { "conflict", NULL, NULL, FUNCTION_BAD_INPUT, "the same request was made with another argument" },
     { "forbidden", NULL, NULL, FUNCTION_DENIED, "you have no licence for it" },
-    { "not-allowed", NULL, NULL, FUNCTION_DENIED, "you have no licence for it" },
-    { "resource-constraint", "limit-exceeded", "cancel", FUNCTION_FAILED, "it needed more than it may use" },
-    { "resource-constraint", "limit-exceeded", "modify", FUNCTION_FAILED, "it needed more than it may use" },
-    { "resource-constraint", NULL, NULL, FUNCTION_LATER, "too much is asked of it now" },
+    { "resource-constraint", "limit-exceeded", "rate", FUNCTION_LATER, "it is called too often" },
+    { "resource-constraint", "limit-exceeded", "conflict", FUNCTION_LATER, "its data is in use; try again" },
+    { "resource-constraint", "limit-exceeded", NULL, FUNCTION_FAILED, "it needed more than it may use" },
+    { "resource-constraint", NULL, NULL, FUNCTION_LATER, "too much is asked of the server now" },
+    { "service-unavailable", "function-failed", "bad-input", FUNCTION_BAD_INPUT,
+      "the function does not understand that" },
+    { "service-unavailable", "function-failed", "denied", FUNCTION_DENIED, "the function refuses you" },
+    { "service-unavailable", "function-failed", "expired", FUNCTION_DENIED, "it is over" },
+    { "service-unavailable", "function-failed", "retry", FUNCTION_LATER, "the function cannot do it now" },
     { "service-unavailable", "function-failed", NULL, FUNCTION_FAILED, "the function failed" },
     { "service-unavailable", NULL, NULL, FUNCTION_LATER, "this server has no functions" },
     { "feature-not-implemented", NULL, NULL, FUNCTION_LATER, "this server has no functions" },
     { "remote-server-not-found", NULL, NULL, FUNCTION_LATER, "this server has no functions" },
-    { NULL, NULL, "wait", FUNCTION_LATER, "the server cannot do it now" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
-    if ((rows[i].condition == NULL || strcmp (rows[i].condition, error->condition) == 0)
+    if (strcmp (rows[i].condition, error->condition) == 0
         && (rows[i].application == NULL || g_strcmp0 (rows[i].application, error->application) == 0)
-        && (rows[i].type == NULL || strcmp (rows[i].type, error->type) == 0))
+        && (rows[i].detail == NULL || g_strcmp0 (rows[i].detail, error->detail) == 0))
       {
         *reason = rows[i].reason;
         return rows[i].outcome;
       }
   *reason = "the server refused";
-  return FUNCTION_FAILED;
+  return strcmp (error->type, "wait") == 0 ? FUNCTION_LATER : FUNCTION_FAILED;
 }
 
 /* ---- one call ---- */
@@ -159,8 +114,8 @@ static void
 ask (Call *call)
 {
   call->is_asked = TRUE;
-  session_request (call->functions->session, "set", call->functions->address, call->payload,
-                   function_read_result, (GDestroyNotify)g_bytes_unref, on_reply, call);
+  session_request (call->functions->session, "set", call->functions->address, call->payload, read_result,
+                   (GDestroyNotify)g_bytes_unref, on_reply, call);
 }
 
 static void
@@ -186,7 +141,8 @@ on_reply (Reply *reply, gpointer data)
     case REPLY_ERROR:
       {
         FunctionOutcome outcome = function_judge_error (reply->error, &reason);
-        finish_with (call, outcome, reason);
+        const char *text = reply->error->text; /* the vendor's words, or the server's */
+        finish_with (call, outcome, text != NULL && text[0] != '\0' ? text : reason);
         break;
       }
     case REPLY_UNREADABLE:
@@ -259,24 +215,18 @@ functions_free (Functions *functions)
   g_free (functions);
 }
 
-static gboolean
-is_name (const char *name)
-{
-  gsize length = strlen (name);
-  return length >= 1 && length <= MAX_NAME && text_is_xml (name, length);
-}
-
 void
 functions_call (Functions *functions, const char *application, const char *function, GBytes *argument,
                 FunctionFunc callback, gpointer data)
 {
-  g_autofree char *request = g_uuid_string_random ();
+  g_autofree char *id = g_uuid_string_random ();
+  FunctionRequest request = { (char *)application, (char *)function, id, argument };
   Call *call = g_new0 (Call, 1);
   call->functions = functions;
   call->callback = callback;
   call->data = data;
   g_ptr_array_add (functions->calls, call);
-  if (!is_name (application) || !is_name (function))
+  if (!text_is_market_id (application) || !function_name_is_valid (function))
     call->refusal = "that is not a function's name";
   else if (g_bytes_get_size (argument) > FUNCTION_MAX_BYTES)
     call->refusal = "the argument is too long";
@@ -287,7 +237,9 @@ functions_call (Functions *functions, const char *application, const char *funct
       set_clock (call, 0);
       return;
     }
-  call->payload = function_write_call (application, function, request, argument);
+  g_autoptr (GString) xml = g_string_new (NULL);
+  function_request_write (&request, xml);
+  call->payload = g_string_free (g_steal_pointer (&xml), FALSE);
   set_clock (call, FUNCTION_PATIENCE_S * 1000);
   if (session_is_online (functions->session))
     ask (call);

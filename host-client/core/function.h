@@ -5,11 +5,9 @@
  */
 #pragma once
 
+#include "common/protocol/function.h"
 #include "host-client/core/session.h"
 
-#define NS_FUNCTIONS "urn:stoa:functions:1"
-
-#define FUNCTION_MAX_BYTES  (48 * 1024) /* of an argument and of a result */
 #define FUNCTION_MAX_OPEN   32
 #define FUNCTION_PATIENCE_S 60
 
@@ -44,9 +42,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Functions, functions_free)
 void functions_call (Functions *functions, const char *application, const char *function, GBytes *argument,
                      FunctionFunc callback, gpointer data);
 
-/* The parts, for tests: the question as XML (@request is a UUID), the result's reader (an ElementReader whose
- * value is a GBytes), and what an answer that is not a result means. */
-char *function_write_call (const char *application, const char *function, const char *request,
-                           GBytes *argument);
-gpointer function_read_result (xmpp_stanza_t *element);
+/* What an answer that is not a result means; @reason is static. For tests. */
 FunctionOutcome function_judge_error (const StanzaError *error, const char **reason);

@@ -475,7 +475,7 @@ on_frame (Launch *launch, const Frame *frame, gpointer data)
       break;
     case FRAME_OP_WATCH_MESSAGES:
     case FRAME_OP_SEND_MESSAGE:
-    case FRAME_OP_CALL_FUNCTION:
+    case FRAME_OP_REQUEST_FUNCTION:
     case FRAME_OP_RUN_FUNCTION:
       if (process->events.asked != NULL)
         process->events.asked (process, frame, process->data);

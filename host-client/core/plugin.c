@@ -615,7 +615,7 @@ on_asked (PluginProcess *process, const Frame *frame, gpointer data)
       text = frame_get_text (&reader);
       take_send (plugin, &frame->header, text, frame_get_text (&reader));
       return;
-    case FRAME_OP_CALL_FUNCTION:
+    case FRAME_OP_REQUEST_FUNCTION:
       open.number = frame_get_u32 (&reader);
       break;
     default:

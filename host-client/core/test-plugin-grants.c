@@ -347,6 +347,30 @@ test_functions_answer_later_and_in_any_order (Ground *ground, gconstpointer data
 }
 
 static void
+test_a_function_can_be_waited_for (Ground *ground, gconstpointer data)
+{
+  static const struct
+  {
+    guint result;
+    const char *reason, *text, *said;
+  } rows[] = { { 0, "", "rain", "ok 0 rain" },
+               { 0, "", "0123456789abcdef", "ok 0 0123456789abcdef" },
+               { 0, "", "0123456789abcdefg", "ok 5" }, /* no room */
+               { 1, "what?", NULL, "ok 1" },
+               { 4, "offline", NULL, "ok 4" } };
+  g_autoptr (Plugin) plugin = take (ground, "functions=yes\n");
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      plugin_run_command (plugin, "herald", "run now", driver_on_result, ground);
+      driver_wait (ground->calls, i + 1);
+      answer (plugin, i + 1, rows[i].result, rows[i].reason, rows[i].text);
+      driver_wait (ground->client.results, i + 1);
+      g_assert_cmpstr (driver_last (ground->client.results), ==, rows[i].said);
+    }
+}
+
+static void
 test_eight_calls_are_open_at_most_and_go_with_the_process (Ground *ground, gconstpointer data)
 {
   g_autoptr (Plugin) plugin = take (ground, "functions=yes\n");
@@ -364,6 +388,72 @@ test_eight_calls_are_open_at_most_and_go_with_the_process (Ground *ground, gcons
   g_assert_cmpstr (driver_start (&ground->client, plugin, NULL), ==, "running ");
   answer (plugin, 1, 0, "", "for another process");
   g_assert_cmpstr (tell (ground, plugin, "outcome"), ==, "ok ");
+}
+
+/* A legacy plugin, whose functions look to it like its old host's. */
+static char *
+ship_caller (Ground *ground, const char *permissions)
+{
+  g_autofree char *object = g_build_filename (g_getenv ("PLUGIN_PROBES"), "libcaller.so", NULL);
+  g_autofree char *text = g_strdup_printf (
+      "[Plugin]\nformat=1\nid=caller\nname=Caller\nversion=1\nobject=libcaller.so\n"
+      "sha256=@SHA256@\n[Permissions]\n%s[Provide]\n"
+      "call_forecast=cstr (cstr input) -> function forecast\n"
+      "call_places=cstr (cstr input) -> function store.list-all\n"
+      "[Command ask]\ncall=int caller_ask (cstr input, buf 256 output, i32 sizeof(output))\n"
+      "[Limits]\ncall-timeout-ms=2000\n",
+      permissions);
+
+  return driver_ship (&ground->client, object, "caller.legacy", text);
+}
+
+static void
+test_a_legacy_plugin_calls_functions_as_its_hosts (Ground *ground, gconstpointer data)
+{
+  g_autofree char *path = ship_caller (ground, "functions=yes\n");
+  PluginEvents events = driver_events;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginInfo) info = driver_install (&ground->client, path, &error);
+  g_autoptr (Plugin) plugin = NULL;
+  GPtrArray *results = ground->client.results;
+
+  g_assert_no_error (error);
+  events.call = on_call;
+  plugin = plugin_new (ground->client.host, "caller", TEST_JID, &events, ground, &error);
+  g_assert_cmpstr (driver_start (&ground->client, plugin, NULL), ==, "running ");
+
+  plugin_run_command (plugin, "ask", "Lisbon", driver_on_result, ground);
+  driver_wait (ground->calls, 1);
+  g_assert_cmpstr (driver_last (ground->calls), ==, "1 forecast Lisbon");
+  answer (plugin, 1, 0, "", "sunny");
+  driver_wait (results, 1);
+  g_assert_cmpstr (driver_last (results), ==, "ok sunny");
+
+  plugin_run_command (plugin, "ask", "places", driver_on_result, ground);
+  driver_wait (ground->calls, 2);
+  g_assert_cmpstr (driver_last (ground->calls), ==, "2 store.list-all ");
+  answer (plugin, 2, 2, "you have no licence for it", NULL);
+  driver_wait (results, 2);
+  g_assert_cmpstr (driver_last (results), ==, "failed caller_ask returned -1");
+  g_assert_cmpstr (driver_last (ground->client.lines), ==, "you have no licence for it");
+
+  /* One that never ends is the plugin's time, and ends with it. */
+  plugin_run_command (plugin, "ask", "Porto", driver_on_result, ground);
+  driver_wait (results, 3);
+  g_assert_cmpstr (driver_last (results), ==, "gone did not answer in time and was stopped");
+  answer (plugin, 3, 0, "", "too late");
+}
+
+static void
+test_a_legacy_plugin_must_ask_for_functions (Ground *ground, gconstpointer data)
+{
+  g_autofree char *path = ship_caller (ground, "");
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (driver_install (&ground->client, path, &error));
+  g_assert_error (error, PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR);
+  g_assert_nonnull (
+      strstr (error->message, "[Provide] call_forecast: a function needs functions=yes in [Permissions]"));
 }
 
 /* ---- states ---- */
@@ -477,8 +567,11 @@ main (int argc, char **argv)
   add ("a-filter-that-crashes-is-reported", test_a_filter_that_crashes_is_reported);
   add ("connections-are-made-where-granted", test_connections_are_made_where_granted);
   add ("functions-answer-later-and-in-any-order", test_functions_answer_later_and_in_any_order);
+  add ("a-function-can-be-waited-for", test_a_function_can_be_waited_for);
   add ("eight-calls-are-open-at-most-and-go-with-the-process",
        test_eight_calls_are_open_at_most_and_go_with_the_process);
+  add ("a-legacy-plugin-calls-functions-as-its-hosts", test_a_legacy_plugin_calls_functions_as_its_hosts);
+  add ("a-legacy-plugin-must-ask-for-functions", test_a_legacy_plugin_must_ask_for_functions);
   add ("the-state-of-each-plugin-is-told-apart", test_the_state_of_each_plugin_is_told_apart);
   add ("a-process-that-is-gone-runs-nothing", test_a_process_that_is_gone_runs_nothing);
   add ("peers-are-allowed-for-one-account", test_peers_are_allowed_for_one_account);

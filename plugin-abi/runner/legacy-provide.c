@@ -109,6 +109,10 @@ run_provide (ffi_cif *cif, void *result, void **args, void *user_data)
       notify (self->legacy->runner, text_arg (provide->title_arg, args, ""),
               text_arg (provide->text_arg, args, ""));
       break;
+    case DESCRIPTOR_DO_FUNCTION:
+      *(const char **)result
+          = legacy_function_run (self->legacy, provide->function, text_arg (provide->text_arg, args, ""));
+      return;
     }
   if (provide->result == DESCRIPTOR_CSTR && provide->action == DESCRIPTOR_DO_VALUE)
     *(const char **)result = text_of (load, provide->variable);

@@ -126,7 +126,7 @@ function_call (void *host, const char *application, const char *function, const 
     return HOST_INTERNAL;
   if (++native->last_call == 0)
     native->last_call = 1;
-  frame_begin (frame, FRAME_OP_CALL_FUNCTION, FRAME_EVENT, 0);
+  frame_begin (frame, FRAME_OP_REQUEST_FUNCTION, FRAME_EVENT, 0);
   frame_put_u32 (frame, native->last_call);
   frame_put_text (frame, function);
   frame_put_bytes (frame, length > 0 ? data : "", length);
@@ -138,6 +138,51 @@ function_call (void *host, const char *application, const char *function, const 
       *call = native->last_call;
     }
   return result;
+}
+
+static int
+function_run (void *host, const char *function, const void *data, size_t length, void *result,
+              size_t *result_length)
+{
+  Native *native = host;
+  size_t room, n_bytes;
+  FrameReader reader;
+  const uint8_t *bytes;
+  const char *reason;
+  Frame *frame;
+  int outcome;
+
+  if (function == NULL || *function == '\0' || strnlen (function, MAX_FUNCTION + 1) > MAX_FUNCTION
+      || (data == NULL && length > 0) || length > MAX_ARGUMENT || result_length == NULL
+      || (result == NULL && *result_length > 0))
+    return HOST_BAD_INPUT;
+  room = *result_length;
+  *result_length = 0;
+  if ((frame = malloc (sizeof *frame)) == NULL)
+    return HOST_INTERNAL;
+  frame_begin (frame, FRAME_OP_RUN_FUNCTION, FRAME_ASK, 0);
+  frame_put_text (frame, function);
+  frame_put_bytes (frame, length > 0 ? data : "", length);
+  outcome = runner_ask (native->runner, frame, frame) ? native_result_of (frame) : HOST_INTERNAL;
+  if (outcome == HOST_OK)
+    {
+      frame_read (&reader, frame);
+      outcome = (int)frame_get_u32 (&reader);
+      reason = frame_get_text (&reader);
+      bytes = frame_get_bytes (&reader, &n_bytes);
+      if (outcome == HOST_OK && n_bytes > room)
+        {
+          outcome = HOST_INTERNAL;
+          reason = "a function returned more than there was room for";
+        }
+      if (outcome != HOST_OK)
+        runner_log (native->runner, HOST_LOG_WARNING, reason);
+      else if (n_bytes > 0)
+        memcpy (result, bytes, n_bytes);
+      *result_length = outcome == HOST_OK ? n_bytes : 0;
+    }
+  free (frame);
+  return outcome;
 }
 
 void
@@ -166,7 +211,7 @@ native_find_granted (const Native *native, const char *name)
   static const HostMessages1 messages_1
       = { sizeof messages_1, HOST_PLUGIN_ABI, messages_watch, messages_send };
   static const HostNetwork1 network_1 = { sizeof network_1, HOST_PLUGIN_ABI, network_connect };
-  static const HostFunction1 function_1 = { sizeof function_1, HOST_PLUGIN_ABI, function_call };
+  static const HostFunction1 function_1 = { sizeof function_1, HOST_PLUGIN_ABI, function_call, function_run };
   const Descriptor *descriptor = native->load.descriptor;
 
   if (strcmp (name, HOST_MESSAGES_1) == 0)

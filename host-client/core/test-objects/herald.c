@@ -154,6 +154,15 @@ take_command (const char *input)
     snprintf (out, sizeof out, "%d", connect_to (input + 8));
   else if (strncmp (input, "call ", 5) == 0)
     (void)call (input + 5, out, sizeof out);
+  else if (strncmp (input, "run ", 4) == 0)
+    {
+      const HostFunction1 *function = api->get_extension (api->host, HOST_FUNCTION_1);
+      char text[16];
+      size_t length = sizeof text;
+      int result = function->run (api->host, "f", input + 4, strlen (input + 4), text, &length);
+
+      snprintf (out, sizeof out, "%d %.*s", result, (int)length, text);
+    }
   else if (strncmp (input, "watch ", 6) == 0 && messages != NULL)
     snprintf (out, sizeof out, "%d", messages->watch (api->host, (uint32_t)atoi (input + 6)));
   else if (strncmp (input, "say ", 4) == 0 && messages != NULL)

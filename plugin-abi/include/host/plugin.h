@@ -251,6 +251,11 @@ typedef struct HostFunction1
    * has to ask. HOST_RETRY: 8 calls are open. */
   int (*call) (void *host, const char *application, const char *function, const void *data, size_t length,
                uint32_t *call);
+  /* The same for who needs the result at once, to answer a command say: waits for it, at most for what is left
+   * of call-timeout-ms. @result has room for *@result_length bytes, of which so many are filled; why it failed
+   * is logged. HOST_INTERNAL also: there is no room for all of it. */
+  int (*run) (void *host, const char *function, const void *data, size_t length, void *result,
+              size_t *result_length);
 } HostFunction1;
 
 /* Reserved: plugin tokens. get_extension() answers NULL. */
