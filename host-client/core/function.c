@@ -52,6 +52,7 @@ function_judge_error (const StanzaError *error, const char **reason)
     { "service-unavailable", "function-failed", "denied", FUNCTION_DENIED, "the function refuses you" },
     { "service-unavailable", "function-failed", "expired", FUNCTION_DENIED, "it is over" },
     { "service-unavailable", "function-failed", "retry", FUNCTION_LATER, "the function cannot do it now" },
+    { "service-unavailable", "function-failed", "unavailable", FUNCTION_LATER, "it is not there now" },
     { "service-unavailable", "function-failed", NULL, FUNCTION_FAILED, "the function failed" },
     { "service-unavailable", NULL, NULL, FUNCTION_LATER, "this server has no functions" },
     { "feature-not-implemented", NULL, NULL, FUNCTION_LATER, "this server has no functions" },
