@@ -34,11 +34,11 @@ static const CommandForm forms[] = {
   { "order", NULL, COMMAND_ORDER, 0, 1, 0 },
   { "decline", NULL, COMMAND_DECLINE, 1, 1, 0 },
   { "receipt", NULL, COMMAND_RECEIPT, 1, 1, 0 },
+  { "function", "call", COMMAND_FUNCTION, 3, 4, 0 },
   { "plugin", "list", COMMAND_PLUGIN, 1, 1, 0 },
   { "plugin", "install", COMMAND_PLUGIN, 2, 2, OPTION_YES },
   { "plugin", "allow", COMMAND_PLUGIN, 3, 3, 0 },
   { "plugin", "forbid", COMMAND_PLUGIN, 3, 3, 0 },
-  { "function", NULL, COMMAND_FUNCTION, 2, 3, 0 },
   { "plugin", "use", COMMAND_PLUGIN, 2, 1000, OPTION_YES | OPTION_TO },
 };
 
@@ -59,14 +59,14 @@ arguments_peek_help (void)
          "  order [ID]                 one of your orders, or all of them\n"
          "  decline ID                 give up an order that is not paid\n"
          "  receipt ID                 the host's signed receipt of a fulfilled order, verified\n"
+         "  function call APPLICATION NAME [ARGUMENT]\n"
+         "                             run a function that its vendor keeps on the server\n"
          "  plugin list                installed plugins and how they are\n"
          "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it; shows what it\n"
          "                             asks for, and --yes agrees to that\n"
          "  plugin allow|forbid ID JID     whom a plugin may write to besides the chat that is open\n"
          "  plugin use ID [--yes] [--to JID] [-- COMMAND INPUT…]\n"
          "                             start a plugin, register it if need be, run one of its commands\n"
-         "  function APPLICATION NAME [TEXT]\n"
-         "                             call a function that a vendor runs on the server\n"
          "\n"
          "  --account JID              may be left out if there is only one\n"
          "  --password-fd N            read the password's line from this file descriptor\n"

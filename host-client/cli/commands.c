@@ -16,9 +16,10 @@ const Command *
 command_find (const Arguments *arguments)
 {
   static const Command *const commands[]
-      = { &command_login,   &command_send,    &command_listen,      &command_roster,
-          &command_catalog, &command_serials, &command_buy,         &command_order,
-          &command_decline, &command_receipt, &command_interactive, &command_function };
+      = { &command_login,   &command_send,    &command_listen,     &command_roster,
+          &command_catalog, &command_serials, &command_buy,        &command_order,
+          &command_decline, &command_receipt, &command_function,
+          &command_interactive };
   if (arguments->command == COMMAND_PLUGIN)
     return find_plugin_command (arguments->words[0]);
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)

@@ -2,12 +2,14 @@
 
 #include <string.h>
 
+#include "common/base/id.h"
 #include "common/base/text.h"
 
 typedef struct
 {
-  Functions *functions; /* NULL: nobody waits any more */
-  char *payload;        /* the question, the same each time */
+  Functions *functions;              /* NULL: nobody waits any more */
+  char *application, *function, *id; /* the same each time */
+  GBytes *argument;
   GSource *deadline;
   gboolean is_asked; /* a reply will come; else it waits for the connection */
   const char *refusal;
@@ -18,57 +20,45 @@ typedef struct
 struct Functions
 {
   Session *session;
-  char *address;
   GPtrArray *calls; /* of Call; borrowed by their sources and requests */
 };
 
-/* ---- words ---- */
-
-static gpointer
-read_result (xmpp_stanza_t *element)
-{
-  return element != NULL ? function_result_read (element, NULL) : NULL;
-}
+/* ---- what an end means ---- */
 
 FunctionOutcome
-function_judge_error (const StanzaError *error, const char **reason)
+function_judge_end (FunctionCallOutcome end, const char *detail, const char **reason)
 {
   static const struct
   {
-    const char *condition, *application, *detail; /* NULL: any */
+    FunctionCallOutcome end;
+    const char *detail; /* NULL: any */
     FunctionOutcome outcome;
     const char *reason;
   } rows[] = {
-    { "item-not-found", NULL, NULL, FUNCTION_BAD_INPUT, "there is no such application or function" },
-    { "bad-request", NULL, NULL, FUNCTION_BAD_INPUT, "the function does not understand that" },
-    { "conflict", NULL, NULL, FUNCTION_BAD_INPUT, "the same request was made with another argument" },
-    { "forbidden", NULL, NULL, FUNCTION_DENIED, "you have no licence for it" },
-    { "resource-constraint", "limit-exceeded", "rate", FUNCTION_LATER, "it is called too often" },
-    { "resource-constraint", "limit-exceeded", "conflict", FUNCTION_LATER, "its data is in use; try again" },
-    { "resource-constraint", "limit-exceeded", NULL, FUNCTION_FAILED, "it needed more than it may use" },
-    { "resource-constraint", NULL, NULL, FUNCTION_LATER, "too much is asked of the server now" },
-    { "service-unavailable", "function-failed", "bad-input", FUNCTION_BAD_INPUT,
-      "the function does not understand that" },
-    { "service-unavailable", "function-failed", "denied", FUNCTION_DENIED, "the function refuses you" },
-    { "service-unavailable", "function-failed", "expired", FUNCTION_DENIED, "it is over" },
-    { "service-unavailable", "function-failed", "retry", FUNCTION_LATER, "the function cannot do it now" },
-    { "service-unavailable", "function-failed", "unavailable", FUNCTION_LATER, "it is not there now" },
-    { "service-unavailable", "function-failed", NULL, FUNCTION_FAILED, "the function failed" },
-    { "service-unavailable", NULL, NULL, FUNCTION_LATER, "this server has no functions" },
-    { "feature-not-implemented", NULL, NULL, FUNCTION_LATER, "this server has no functions" },
-    { "remote-server-not-found", NULL, NULL, FUNCTION_LATER, "this server has no functions" },
+    { FUNCTION_CALL_DONE, NULL, FUNCTION_DONE, "" },
+    { FUNCTION_CALL_NOT_FOUND, NULL, FUNCTION_BAD_INPUT, "there is no such application or function" },
+    { FUNCTION_CALL_FORBIDDEN, NULL, FUNCTION_DENIED, "you have no licence for it" },
+    { FUNCTION_CALL_CONFLICT, NULL, FUNCTION_BAD_INPUT, "the same request was made with another argument" },
+    { FUNCTION_CALL_LIMIT, "rate", FUNCTION_LATER, "it is called too often" },
+    { FUNCTION_CALL_LIMIT, "conflict", FUNCTION_LATER, "its data is in use; try again" },
+    { FUNCTION_CALL_LIMIT, NULL, FUNCTION_FAILED, "it needed more than it may use" },
+    { FUNCTION_CALL_FAILED, "bad-input", FUNCTION_BAD_INPUT, "the function does not understand that" },
+    { FUNCTION_CALL_FAILED, "denied", FUNCTION_DENIED, "the function refuses you" },
+    { FUNCTION_CALL_FAILED, "expired", FUNCTION_DENIED, "it is over" },
+    { FUNCTION_CALL_FAILED, "retry", FUNCTION_LATER, "the function cannot do it now" },
+    { FUNCTION_CALL_FAILED, "unavailable", FUNCTION_LATER, "it is not there now" },
+    { FUNCTION_CALL_FAILED, NULL, FUNCTION_FAILED, "the function failed" },
+    { FUNCTION_CALL_REFUSED, NULL, FUNCTION_LATER, "the server does not do that now" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
-    if (strcmp (rows[i].condition, error->condition) == 0
-        && (rows[i].application == NULL || g_strcmp0 (rows[i].application, error->application) == 0)
-        && (rows[i].detail == NULL || g_strcmp0 (rows[i].detail, error->detail) == 0))
+    if (rows[i].end == end && (rows[i].detail == NULL || g_strcmp0 (rows[i].detail, detail) == 0))
       {
         *reason = rows[i].reason;
         return rows[i].outcome;
       }
-  *reason = "the server refused";
-  return strcmp (error->type, "wait") == 0 ? FUNCTION_LATER : FUNCTION_FAILED;
+  *reason = "the server does not answer";
+  return FUNCTION_LATER;
 }
 
 /* ---- one call ---- */
@@ -86,7 +76,10 @@ static void
 call_free (Call *call)
 {
   stop_clock (call);
-  g_free (call->payload);
+  g_free (call->application);
+  g_free (call->function);
+  g_free (call->id);
+  g_bytes_unref (call->argument);
   g_free (call);
 }
 
@@ -109,51 +102,37 @@ finish_with (Call *call, FunctionOutcome outcome, const char *reason)
   finish (call, &answer);
 }
 
-static void on_reply (Reply *reply, gpointer data);
+static void on_end (const FunctionCallEnd *end, gpointer data);
 
 static void
 ask (Call *call)
 {
+  FunctionRequest request = { call->application, call->function, call->id, call->argument };
   call->is_asked = TRUE;
-  session_request (call->functions->session, "set", call->functions->address, call->payload, read_result,
-                   (GDestroyNotify)g_bytes_unref, on_reply, call);
+  function_call (call->functions->session, &request, on_end, call);
 }
 
 static void
-on_reply (Reply *reply, gpointer data)
+on_end (const FunctionCallEnd *end, gpointer data)
 {
   Call *call = data;
-  const char *reason;
+  const Reply *reply = end->reply;
+  FunctionAnswer answer = { .value = end->result };
 
   call->is_asked = FALSE;
   if (call->functions == NULL)
+    call_free (call);
+  else if (reply->kind == REPLY_TIMEOUT) /* it may still run: the same request joins it */
+    ask (call);
+  else if (reply->kind == REPLY_LOST)
+    return; /* asked again in on_online() */
+  else
     {
-      call_free (call);
-      return;
-    }
-  switch (reply->kind)
-    {
-    case REPLY_RESULT:
-      {
-        FunctionAnswer answer = { FUNCTION_DONE, "", reply->value };
-        finish (call, &answer);
-        break;
-      }
-    case REPLY_ERROR:
-      {
-        FunctionOutcome outcome = function_judge_error (reply->error, &reason);
-        const char *text = reply->error->text; /* the vendor's words, or the server's */
-        finish_with (call, outcome, text != NULL && text[0] != '\0' ? text : reason);
-        break;
-      }
-    case REPLY_UNREADABLE:
-      finish_with (call, FUNCTION_FAILED, "the server's answer makes no sense");
-      break;
-    case REPLY_TIMEOUT: /* it may still run: the same request joins it */
-      ask (call);
-      break;
-    case REPLY_LOST:
-      break; /* asked again in on_online() */
+      answer.outcome = function_judge_end (end->outcome, end->detail, &answer.reason);
+      /* The vendor's words, or the server's. */
+      if (reply->kind == REPLY_ERROR && reply->error->text != NULL && reply->error->text[0] != '\0')
+        answer.reason = reply->error->text;
+      finish (call, &answer);
     }
 }
 
@@ -198,7 +177,6 @@ functions_new (Session *session)
   static const SessionWatch watch = { .online = on_online };
   Functions *functions = g_new0 (Functions, 1);
   functions->session = session;
-  functions->address = g_strconcat ("market.", session_peek_domain (session), NULL);
   functions->calls = g_ptr_array_new ();
   session_watch (session, &watch, functions);
   return functions;
@@ -212,7 +190,6 @@ functions_free (Functions *functions)
   while (functions->calls->len > 0)
     finish_with (g_ptr_array_index (functions->calls, 0), FUNCTION_LATER, "the client was closed");
   g_ptr_array_unref (functions->calls);
-  g_free (functions->address);
   g_free (functions);
 }
 
@@ -220,10 +197,12 @@ void
 functions_call (Functions *functions, const char *application, const char *function, GBytes *argument,
                 FunctionFunc callback, gpointer data)
 {
-  g_autofree char *id = g_uuid_string_random ();
-  FunctionRequest request = { (char *)application, (char *)function, id, argument };
   Call *call = g_new0 (Call, 1);
   call->functions = functions;
+  call->application = g_strdup (application);
+  call->function = g_strdup (function);
+  call->id = id_new_uuid7 (session_peek_clock (functions->session));
+  call->argument = g_bytes_ref (argument);
   call->callback = callback;
   call->data = data;
   g_ptr_array_add (functions->calls, call);
@@ -238,9 +217,6 @@ functions_call (Functions *functions, const char *application, const char *funct
       set_clock (call, 0);
       return;
     }
-  g_autoptr (GString) xml = g_string_new (NULL);
-  function_request_write (&request, xml);
-  call->payload = g_string_free (g_steal_pointer (&xml), FALSE);
   set_clock (call, FUNCTION_PATIENCE_S * 1000);
   if (session_is_online (functions->session))
     ask (call);

@@ -1,12 +1,11 @@
-/* Functions that vendors run on the host's server, as this account calls them (protocol.md section 5).
+/* Functions that vendors run on the host's server, as plugins call them (protocol.md section 5).
  *
  * A call is one question with an id of its own, so that asking again after a lost connection does not run the
  * function again: what was lost is asked again when we are back online, until FUNCTION_PATIENCE_S are over.
  */
 #pragma once
 
-#include "common/protocol/function.h"
-#include "host-client/core/session.h"
+#include "host-client/core/function-call.h"
 
 #define FUNCTION_MAX_OPEN   32
 #define FUNCTION_PATIENCE_S 60
@@ -42,5 +41,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Functions, functions_free)
 void functions_call (Functions *functions, const char *application, const char *function, GBytes *argument,
                      FunctionFunc callback, gpointer data);
 
-/* What an answer that is not a result means; @reason is static. For tests. */
-FunctionOutcome function_judge_error (const StanzaError *error, const char **reason);
+/* What the end of a question means to who asked; @reason is static. For tests. */
+FunctionOutcome function_judge_end (FunctionCallOutcome end, const char *detail, const char **reason);

@@ -1,42 +1,40 @@
 #include "host-client/core/function.h"
 
 static void
-test_errors_mean_what_a_caller_can_do_about_them (void)
+test_ends_mean_what_a_caller_can_do_about_them (void)
 {
   static const struct
   {
-    const char *type, *condition, *application, *detail;
+    FunctionCallOutcome end;
+    const char *detail;
     FunctionOutcome outcome;
   } rows[] = {
-    { "cancel", "item-not-found", NULL, NULL, FUNCTION_BAD_INPUT },
-    { "auth", "forbidden", NULL, NULL, FUNCTION_DENIED },
-    { "cancel", "conflict", NULL, NULL, FUNCTION_BAD_INPUT },
-    { "wait", "resource-constraint", "limit-exceeded", "time", FUNCTION_FAILED },
-    { "wait", "resource-constraint", "limit-exceeded", "memory", FUNCTION_FAILED },
-    { "wait", "resource-constraint", "limit-exceeded", "output", FUNCTION_FAILED },
-    { "wait", "resource-constraint", "limit-exceeded", "rate", FUNCTION_LATER },
-    { "wait", "resource-constraint", "limit-exceeded", "conflict", FUNCTION_LATER },
-    { "wait", "resource-constraint", NULL, NULL, FUNCTION_LATER },
-    { "cancel", "service-unavailable", "function-failed", NULL, FUNCTION_FAILED },
-    { "cancel", "service-unavailable", "function-failed", "crashed", FUNCTION_FAILED },
-    { "cancel", "service-unavailable", "function-failed", "bad-input", FUNCTION_BAD_INPUT },
-    { "cancel", "service-unavailable", "function-failed", "denied", FUNCTION_DENIED },
-    { "cancel", "service-unavailable", "function-failed", "retry", FUNCTION_LATER },
-    { "cancel", "service-unavailable", NULL, NULL, FUNCTION_LATER },
-    { "wait", "internal-server-error", NULL, NULL, FUNCTION_LATER },
-    { "cancel", "internal-server-error", NULL, NULL, FUNCTION_FAILED },
+    { FUNCTION_CALL_DONE, NULL, FUNCTION_DONE },
+    { FUNCTION_CALL_NOT_FOUND, NULL, FUNCTION_BAD_INPUT },
+    { FUNCTION_CALL_FORBIDDEN, NULL, FUNCTION_DENIED },
+    { FUNCTION_CALL_CONFLICT, NULL, FUNCTION_BAD_INPUT },
+    { FUNCTION_CALL_LIMIT, "time", FUNCTION_FAILED },
+    { FUNCTION_CALL_LIMIT, "memory", FUNCTION_FAILED },
+    { FUNCTION_CALL_LIMIT, "output", FUNCTION_FAILED },
+    { FUNCTION_CALL_LIMIT, "rate", FUNCTION_LATER },
+    { FUNCTION_CALL_LIMIT, "conflict", FUNCTION_LATER },
+    { FUNCTION_CALL_FAILED, NULL, FUNCTION_FAILED },
+    { FUNCTION_CALL_FAILED, "internal", FUNCTION_FAILED },
+    { FUNCTION_CALL_FAILED, "bad-input", FUNCTION_BAD_INPUT },
+    { FUNCTION_CALL_FAILED, "denied", FUNCTION_DENIED },
+    { FUNCTION_CALL_FAILED, "expired", FUNCTION_DENIED },
+    { FUNCTION_CALL_FAILED, "retry", FUNCTION_LATER },
+    { FUNCTION_CALL_FAILED, "unavailable", FUNCTION_LATER },
+    { FUNCTION_CALL_REFUSED, NULL, FUNCTION_LATER },
+    { FUNCTION_CALL_UNKNOWN, NULL, FUNCTION_LATER },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
-      StanzaError error = { .type = (char *)rows[i].type,
-                            .condition = (char *)rows[i].condition,
-                            .application = (char *)rows[i].application,
-                            .detail = (char *)rows[i].detail };
       const char *reason = NULL;
 
-      g_assert_cmpint (function_judge_error (&error, &reason), ==, rows[i].outcome);
-      g_assert_true (reason != NULL && reason[0] != '\0');
+      g_assert_cmpint (function_judge_end (rows[i].end, rows[i].detail, &reason), ==, rows[i].outcome);
+      g_assert_true ((reason[0] == '\0') == (rows[i].outcome == FUNCTION_DONE));
     }
 }
 
@@ -44,7 +42,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/function/errors-mean-what-a-caller-can-do-about-them",
-                   test_errors_mean_what_a_caller_can_do_about_them);
+  g_test_add_func ("/function/ends-mean-what-a-caller-can-do-about-them",
+                   test_ends_mean_what_a_caller_can_do_about_them);
   return g_test_run ();
 }

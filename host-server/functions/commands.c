@@ -25,12 +25,12 @@ typedef struct
 } Command;
 
 static Command *
-command_new (Functions *functions, ControlCall *call)
+command_new (Functions *functions, ControlCall *call, const char *application)
 {
   Command *command = g_new0 (Command, 1);
   command->functions = functions;
   command->call = call;
-  command->application = g_strdup (control_call_get_text (call, "APPLICATION"));
+  command->application = g_strdup (application);
   return command;
 }
 
@@ -143,7 +143,7 @@ list_functions (ControlCall *call, gpointer data)
 {
   Functions *functions = data;
   store_read (functions->server->store, STORE_MARKET, list_applications, send_applications,
-              command_new (functions, call));
+              command_new (functions, call, NULL));
 }
 
 /* function call */
@@ -223,7 +223,7 @@ call_function (ControlCall *call, gpointer data)
       control_call_refuse (call, "--request: at most %u bytes", FUNCTION_MAX_REQUEST);
       return;
     }
-  Command *command = command_new (functions, call);
+  Command *command = command_new (functions, call, control_call_get_text (call, "APPLICATION"));
   g_autoptr (GBytes) bytes = g_bytes_new (argument != NULL ? argument : "", argument != NULL ? strlen (argument) : 0);
   command->name = request != NULL ? g_strdup (request) : id_new_uuid7 (functions->server->clock);
   FunctionAsk ask = { .account = uuid,
@@ -266,7 +266,7 @@ show_log (ControlCall *call, gpointer data)
       control_call_refuse (call, "--lines: a number from 1 to 100000");
       return;
     }
-  Command *command = command_new (functions, call);
+  Command *command = command_new (functions, call, control_call_get_text (call, "APPLICATION"));
   command->n_lines = n_lines;
   store_read (functions->server->store, STORE_CHAT, list_lines, send_rows, command);
 }
@@ -351,7 +351,7 @@ put_resource (ControlCall *call, gpointer data)
       control_call_refuse (call, "cannot put '%s': %s", name, fault);
       return;
     }
-  Command *command = command_new (functions, call);
+  Command *command = command_new (functions, call, control_call_get_text (call, "APPLICATION"));
   command->name = g_strdup (name);
   command->most_bytes = application->manifest->application_bytes;
   store_write (functions->server->store, STORE_MARKET, put_work, put_done, command);
@@ -379,7 +379,7 @@ list_resources (ControlCall *call, gpointer data)
 {
   Functions *functions = data;
   if (need_application (functions, call) != NULL)
-    store_read (functions->server->store, STORE_MARKET, list_work, send_rows, command_new (functions, call));
+    store_read (functions->server->store, STORE_MARKET, list_work, send_rows, command_new (functions, call, control_call_get_text (call, "APPLICATION")));
 }
 
 static gboolean
@@ -410,7 +410,7 @@ static void
 remove_resource (ControlCall *call, gpointer data)
 {
   Functions *functions = data;
-  Command *command = command_new (functions, call);
+  Command *command = command_new (functions, call, control_call_get_text (call, "APPLICATION"));
   command->name = g_strdup (control_call_get_text (call, "NAME"));
   store_write (functions->server->store, STORE_MARKET, remove_work, remove_done, command);
 }

@@ -1,5 +1,5 @@
-"""Functions as a plugin's user meets them: the sample application on the server, its native plugin, a library whose old
-host's function it is, and the command line."""
+"""Functions as a plugin's user meets them: the sample application on the server, its native plugin, and a library whose
+old host's function it is."""
 
 import pathlib
 
@@ -70,18 +70,8 @@ def test_a_library_calls_the_function_as_its_old_hosts(ground, owner):
     assert owner.run("plugin", "use", "forecast", "--", "ask", "Atlantis 2026-07-14")[0] == 5
 
 
-def test_the_command_line_calls_it_too(owner):
-    [answer] = owner.must("function", "forecast", "forecast", "Lisbon 2026-07-14")
-    assert answer["event"] == "result" and answer["encoding"] == "text" and answer["result"].startswith("Lisbon, 14 July: ")
-    code, _objects, err = owner.run("function", "forecast", "forecast", "Atlantis 2026-07-14")
-    assert code == 1 and "there is no climate of that place" in err
-    assert owner.run("function", "forecast", "nothing")[0] == 1
-    assert owner.run("function", "nobodys", "forecast")[0] == 1
-
-
 def test_who_does_not_own_it_is_told_so(shop, ground):
     stranger = ground.device(shop.user())
     stranger.must("plugin", "install", ground.sample("forecast"), "--yes")
     code, _objects, err = stranger.run("plugin", "use", "forecast", "--", "forecast", "Lisbon")
     assert code == 5 and "you do not own the forecast" in err
-    assert stranger.run("function", "forecast", "forecast", "Lisbon 2026-07-14")[0] == 1
