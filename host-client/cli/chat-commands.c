@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host-client/cli/market-view.h"
 #include "host-client/core/jid.h"
 
 /* ---- login ---- */
@@ -176,6 +177,11 @@ on_plugin_end (DeskPlugin *plugin, const DialogueView *view, gpointer data)
     output_json (json_pack ("{s:s, s:s, s:b, s:s}", "event", "plugin", "plugin", desk_plugin_peek_id (plugin),
                             "running", view->state == PURCHASE_RUNNING, "reason",
                             view->text != NULL ? view->text : ""));
+  else
+    {
+      g_autofree char *text = market_view_end (desk_plugin_peek_name (plugin), view);
+      output_line ("%s", text);
+    }
 }
 
 static gboolean

@@ -33,7 +33,7 @@ def shop(tmp_path_factory):
     try:
         one.start()
         one.install(BUILD / "vendor-kit/functions/libforecast.so")
-        one.application("forecast", "libforecast.so", ["forecast", "places"], rate=0)
+        one.application("forecast", "libforecast.so", ["forecast", "places"], rate=0, application_data="64K")
         one.resource("forecast", "climate.csv", (ROOT / "vendor-kit/functions/forecast/climate.csv").read_text())
         yield one
     finally:
