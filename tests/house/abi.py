@@ -23,7 +23,7 @@ def headers():
 
 def squeeze(text):
     text = " ".join(text.split())
-    return re.sub(r"\s*([(),*])\s*", r"\1", text).replace(",", ", ").replace("*", " *").replace("* *", "**").replace("( *", "(*")
+    return re.sub(r"\s*([(),*])\s*", r"\1", text).replace(",", ", ").replace("*", " *").replace("* *", "**").replace("( *", " (*")
 
 
 class Interface:
