@@ -164,7 +164,7 @@ static const struct
   { "x=\\q\n", "w.legacy: line 8 has an unknown escape" },
   { "x=\xff\n", "w.legacy: line 8 is not UTF-8 text" },
   { "x=a\xe2\x80\xae\n", "w.legacy: line 8 is not UTF-8 text" }, /* U+202E */
-  { "x=a\xed\xa0\x80\n", "w.legacy: line 8 is not UTF-8 text" },  /* a surrogate */
+  { "x=a\xed\xa0\x80\n", "w.legacy: line 8 is not UTF-8 text" }, /* a surrogate */
   { "[Symbols]\ncheck=long f ()\n", "w.legacy: [Symbols] check: unknown type 'long'" },
   { "[Symbols]\ncheck=int f (cstr serial\n", "w.legacy: [Symbols] check: expected ')' at ''" },
   { "[Symbols]\ncheck=int f (cstr serial) x\n", "w.legacy: [Symbols] check: 'x' is behind the end" },
@@ -209,6 +209,16 @@ static const struct
   { "[Provide]\nf=cstr () -> colour\n", "w.legacy: [Provide] f: unknown action 'colour'" },
   { "[Provide]\nf=int () -> serial\n", "w.legacy: [Provide] f: 'serial' needs the result cstr" },
   { "[Provide]\nf=void (int level) -> log\n", "w.legacy: [Provide] f: log needs an argument 'cstr text'" },
+  { "[Provide]\nf=cstr (cstr input) -> function go\n",
+    "w.legacy: [Provide] f: a function needs functions=yes in [Permissions]" },
+  { "[Permissions]\nfunctions=yes\n[Provide]\nf=cstr (cstr input) -> function\n",
+    "w.legacy: [Provide] f: which function? '-> function NAME'" },
+  { "[Permissions]\nfunctions=yes\n[Provide]\nf=int (cstr input) -> function go\n",
+    "w.legacy: [Provide] f: a function is 'cstr (cstr input)'" },
+  { "[Permissions]\nfunctions=yes\n[Provide]\nf=cstr (int level) -> function go\n",
+    "w.legacy: [Provide] f: a function is 'cstr (cstr input)'" },
+  { "[Permissions]\nfunctions=yes\n[Provide]\nf=cstr (cstr input) -> function go now\n",
+    "w.legacy: [Provide] f: 'now' is behind the end" },
   { "[Provide]\n1f=int () -> 0\n", "w.legacy: [Provide] 1f: is not a symbol" },
   { "[Deliver]\nenv=LD_PRELOAD\n", "w.legacy: [Deliver] env: 'LD_PRELOAD' is not a name for a variable" },
   { "[Deliver]\nfile=../x\n", "w.legacy: [Deliver] file: '../x' is not a file's name" },

@@ -1,5 +1,6 @@
 /* What a native plugin gets only if its user granted it: each thing with the permission and without, and that
  * a plugin which takes its time holds nothing up. */
+#include "common/module/frame.h"
 #include "host-client/core/test-driver.h"
 
 #include <glib/gstdio.h>
@@ -187,6 +188,58 @@ test_a_copy_that_nobody_agreed_to_does_not_start (Ground *ground, gconstpointer 
   g_assert_nonnull (strstr (status->reason, "4 KiB"));
 }
 
+static char *
+write_hex (const Frame *frame)
+{
+  GString *hex = g_string_new ("forge ");
+
+  for (gsize i = 0; i < sizeof frame->header + frame->header.length; i++)
+    g_string_append_printf (hex, "%02x", ((const guint8 *)frame)[i]);
+  return g_string_free (hex, FALSE);
+}
+
+static void
+test_frames_of_what_was_not_granted_end_the_plugin (Ground *ground, gconstpointer data)
+{
+  static const struct
+  {
+    FrameOp op;
+    FrameFlag flag;
+    const char *grant; /* with which the same frame is taken */
+  } rows[] = {
+    { FRAME_OP_WATCH_MESSAGES, FRAME_EVENT, "messages=see\n" },
+    { FRAME_OP_SEND_MESSAGE, FRAME_ASK, "messages=send\n" },
+    { FRAME_OP_REQUEST_FUNCTION, FRAME_EVENT, "functions=yes\n" },
+    { FRAME_OP_RUN_FUNCTION, FRAME_ASK, "functions=yes\n" },
+    { FRAME_OP_RESOLVE, FRAME_ASK, "connect=127.0.0.1:@PORT@\n" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree Frame *frame = g_new0 (Frame, 1);
+      g_autofree char *input = NULL;
+      Plugin *plugin;
+
+      frame_begin (frame, rows[i].op, rows[i].flag, rows[i].flag == FRAME_ASK ? 77 : 0);
+      for (const char *letter = frame_find_row (rows[i].op)->ask; *letter != '\0'; letter++)
+        {
+          if (*letter == 'u')
+            frame_put_u32 (frame, 1);
+          else if (*letter == 's')
+            frame_put_text (frame, "text");
+          else
+            frame_put_bytes (frame, "bytes", 5);
+        }
+      input = write_hex (frame);
+      plugin = take (ground, rows[i].grant);
+      g_assert_cmpstr (tell (ground, plugin, input), ==, "ok ");
+      plugin_free (plugin);
+      plugin = take (ground, "");
+      g_assert_true (g_str_has_prefix (tell (ground, plugin, input), "gone "));
+      plugin_free (plugin);
+    }
+}
+
 /* ---- messages ---- */
 
 static void
@@ -294,6 +347,37 @@ test_a_filter_that_crashes_is_reported (Ground *ground, gconstpointer data)
   show (plugin, FALSE, "crash");
   driver_wait (ground->client.states, ground->client.states->len + 1);
   g_assert_true (g_str_has_prefix (driver_last (ground->client.states), "crashed crashed ("));
+}
+
+static void
+test_units_are_converted_as_people_say_them (Ground *ground, gconstpointer data)
+{
+  static const struct
+  {
+    const char *said, *answer;
+  } rows[] = {
+    { "6 ft", "ok 6 ft = 1.8 m" },
+    { "it is -40F, then 95 °F", "ok -40 °F = -40 °C, 95 °F = 35 °C" },
+    { "12 Miles, 5.5 lbs (3 gal) 30 mph",
+      "ok 12 mi = 19 km, 5.5 lb = 2.5 kg, 3 gal = 11 l, 30 mph = 48 km/h" },
+    { "1 ft 2 ft 3 ft 4 ft 5 ft 6 ft",
+      "ok 1 ft = 0.3 m, 2 ft = 0.6 m, 3 ft = 0.9 m, 4 ft = 1.2 m, 5 ft = 1.5 m" },
+    { "32 F", "ok 32 °F = 0 °C" },
+    { "I live at number 6 feathers", "failed say what to convert: /units 6 ft, or /units share on" },
+    { "v1.5 ft2", "failed say what to convert: /units 6 ft, or /units share on" },
+    { "", "failed say what to convert: /units 6 ft, or /units share on" },
+    { "9e99 ft, nan ft, ft, 7", "failed say what to convert: /units 6 ft, or /units share on" },
+  };
+  g_autoptr (Plugin) plugin = driver_install_sample (&ground->client, "units", "plugin");
+
+  g_assert_cmpstr (driver_start (&ground->client, plugin, NULL), ==, "running ");
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    g_assert_cmpstr (driver_run (&ground->client, plugin, "units", rows[i].said), ==, rows[i].answer);
+  show (plugin, FALSE, "12 mi = 19 km"); /* another's copy of this plugin has seen to it */
+  show (plugin, FALSE, "5 mi from here");
+  driver_wait (ground->client.notifications, 1);
+  g_assert_cmpstr (driver_last (ground->client.notifications), ==, "bob@example.org: 5 mi = 8 km");
+  g_assert_cmpuint (ground->client.notifications->len, ==, 1);
 }
 
 /* ---- network ---- */
@@ -551,6 +635,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_log_set_always_fatal (G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK);
   add ("what-was-not-granted-is-not-there", test_what_was_not_granted_is_not_there);
+  add ("frames-of-what-was-not-granted-end-the-plugin", test_frames_of_what_was_not_granted_end_the_plugin);
   add ("nothing-is-installed-that-was-not-agreed-to", test_nothing_is_installed_that_was_not_agreed_to);
   add ("an-upgrade-that-asks-for-no-more-needs-no-answer",
        test_an_upgrade_that_asks_for_no_more_needs_no_answer);
@@ -565,6 +650,7 @@ main (int argc, char **argv)
        test_a_filter_that_hangs_is_stopped_and_the_rest_goes_on);
   add ("a-slow-filter-misses-copies-but-none-is-cut", test_a_slow_filter_misses_copies_but_none_is_cut);
   add ("a-filter-that-crashes-is-reported", test_a_filter_that_crashes_is_reported);
+  add ("units-are-converted-as-people-say-them", test_units_are_converted_as_people_say_them);
   add ("connections-are-made-where-granted", test_connections_are_made_where_granted);
   add ("functions-answer-later-and-in-any-order", test_functions_answer_later_and_in_any_order);
   add ("a-function-can-be-waited-for", test_a_function_can_be_waited_for);

@@ -7,7 +7,7 @@ import pytest
 
 from lib.functions import FunctionShop
 from lib.plugins import Ground
-from lib.process import BUILD
+from lib.process import BUILD, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CALLER = """[Plugin]
@@ -75,3 +75,30 @@ def test_who_does_not_own_it_is_told_so(shop, ground):
     stranger.must("plugin", "install", ground.sample("forecast"), "--yes")
     code, _objects, err = stranger.run("plugin", "use", "forecast", "--", "forecast", "Lisbon")
     assert code == 5 and "you do not own the forecast" in err
+
+
+def test_a_call_made_while_the_server_is_away_is_answered_when_it_is_back(shop, ground):
+    shop.probe("herald")
+    customer = shop.caller("herald")
+    customer.close()
+    device = ground.device(customer.name)
+    device.must("plugin", "install", ground.herald("functions=yes"), "--yes")
+    host = shop.host
+    host.groups["xmpp"]["listen"] = "%s:%d" % host.address
+    host.write_config()
+    screen = ground.screen(device)
+    screen.enter("/use herald")
+    screen.wait("ready")
+    screen.enter("/herald call - echo here")
+    screen.wait("[Herald] 0 1")
+    host.stop()
+    screen.wait("offline:")
+    screen.enter("/herald call - echo later")
+    screen.wait("[Herald] 0 2")
+    host.start()
+    screen.enter("/reconnect")
+
+    def outcome():
+        screen.enter("/herald outcome")
+        return "2 0 later|" in screen.text()
+    wait_until(outcome, 20, "the answer")
