@@ -73,6 +73,7 @@ take (Ground *ground, const char *permissions)
   Plugin *plugin;
 
   g_assert_no_error (error);
+  g_assert_nonnull (info);
   events.send = on_send;
   events.call = on_call;
   plugin = plugin_new (ground->client.host, "herald", TEST_JID, &events, ground, &error);
@@ -162,7 +163,7 @@ test_an_upgrade_that_asks_for_no_more_needs_no_answer (Ground *ground, gconstpoi
   g_autoptr (PluginInfo) info = driver_install_unagreed (&ground->client, path, &error);
 
   g_assert_no_error (error);
-  g_assert_nonnull (info);
+  g_assert_cmpstr (info->id, ==, plugin_peek_info (plugin)->id);
   /* What it no longer asks for is no longer agreed to. */
   g_free (path);
   path = ship (ground, "data=8K\nmessages=see\n");
@@ -502,6 +503,7 @@ test_a_legacy_plugin_calls_functions_as_its_hosts (Ground *ground, gconstpointer
   GPtrArray *results = ground->client.results;
 
   g_assert_no_error (error);
+  g_assert_nonnull (info);
   events.call = on_call;
   plugin = plugin_new (ground->client.host, "caller", TEST_JID, &events, ground, &error);
   g_assert_cmpstr (driver_start (&ground->client, plugin, NULL), ==, "running ");
@@ -612,6 +614,7 @@ test_peers_are_allowed_for_one_account (Ground *ground, gconstpointer data)
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) peers = NULL;
 
+  g_assert_cmpint (plugin_peek_info (plugin)->messages, ==, PLUGIN_MESSAGES_SEND);
   g_assert_true (plugin_host_allow (host, "herald", "a=b@example.org", "bob@example.org", TRUE, &error));
   g_assert_true (plugin_host_allow (host, "herald", "a=b@example.org", "bob@example.org", TRUE, &error));
   peers = plugin_host_list_peers (host, "herald", "a=b@example.org");
