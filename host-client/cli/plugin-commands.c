@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host-client/cli/consent.h"
 #include "host-client/cli/market-view.h"
 #include "host-client/core/jid.h"
 
@@ -87,43 +88,6 @@ on_installed (GObject *source, GAsyncResult *result, gpointer data)
   app_finish (app, EXIT_DONE);
 }
 
-/* Shows what it asks for; whether the user agrees. One that asks for no more than was agreed before needs no
- * second answer. */
-static gboolean
-ask_consent (App *app, const PluginInfo *info)
-{
-  PluginHost *host = app->state;
-  g_auto (GStrv) all = plugin_info_describe (info);
-  g_auto (GStrv) unagreed = plugin_host_list_unagreed (host, info);
-  if (app->arguments->is_json)
-    {
-      json_t *permissions = json_array (), *fresh = json_array ();
-      for (char **one = all; *one != NULL; one++)
-        json_array_append_new (permissions, json_string (*one));
-      for (char **one = unagreed; *one != NULL; one++)
-        json_array_append_new (fresh, json_string (*one));
-      output_json (json_pack ("{s:s, s:s, s:s, s:s, s:o, s:o}", "event", "permissions", "id", info->id,
-                              "name", info->name, "version", info->version, "all", permissions, "new",
-                              fresh));
-    }
-  else
-    {
-      output_line ("%s %s (%s) %s", info->name, info->version, info->id,
-                   all[0] != NULL ? "asks that it may:" : "asks for nothing.");
-      for (char **one = all; *one != NULL; one++)
-        output_line ("  %s%s", *one,
-                     g_strv_contains ((const char *const *)unagreed, *one) ? "" : "  (agreed before)");
-    }
-  if (unagreed[0] == NULL)
-    return TRUE;
-  if (app->arguments->has_yes || (app_has_terminal () && app_ask ("Install it?")))
-    {
-      plugin_host_agree (host, info);
-      return TRUE;
-    }
-  return FALSE;
-}
-
 static void
 start_install (App *app)
 {
@@ -135,7 +99,7 @@ start_install (App *app)
   app->free_state = (GDestroyNotify)plugin_host_free;
   if (app->state == NULL)
     app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
-  else if (!ask_consent (app, info))
+  else if (!consent_ask (app, app->state, info))
     app_fail (app, EXIT_REFUSED, "not installed: %s",
               app_has_terminal () ? "you did not agree" : "--yes agrees to what it asks for");
   else

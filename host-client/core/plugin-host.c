@@ -332,7 +332,8 @@ finish_install (GTask *task, GError *error)
     plugin_process_let_go (g_steal_pointer (&installation->process));
   if (error == NULL)
     (void)g_cancellable_set_error_if_cancelled (g_task_get_cancellable (task), &error);
-  if (error == NULL)
+  /* Whichever way it came here. */
+  if (error == NULL && is_agreed (host, installation->stored->info, &error))
     (void)plugin_agreement_keep (host->plugins_folder, installation->stored->info, installation->needs_serial,
                                  &error);
   if (error == NULL)
