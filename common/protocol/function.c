@@ -92,8 +92,7 @@ function_request_read (xmpp_stanza_t *element, FunctionRequest *request, GError 
   if (name != NULL && strlen (name) > FUNCTION_MAX_REQUEST)
     tree_fail (&reader, "<call/>: 'request' is longer than %u bytes", FUNCTION_MAX_REQUEST);
   xmpp_stanza_t *argument = reader.error == NULL ? tree_find (element, "argument", NS_FUNCTIONS) : NULL;
-  g_autoptr (GBytes) bytes
-      = argument != NULL ? read_bytes (&reader, argument) : g_bytes_new_static ("", 0);
+  g_autoptr (GBytes) bytes = argument != NULL ? read_bytes (&reader, argument) : g_bytes_new_static ("", 0);
   if (!tree_reader_finish (&reader, error))
     return FALSE;
   request->application = g_strdup (application);

@@ -68,5 +68,6 @@ function_call (Session *session, const FunctionRequest *request, FunctionCallFun
   g_autofree char *market = g_strconcat ("market.", session_peek_domain (session), NULL);
   g_autoptr (GString) xml = g_string_new (NULL);
   function_request_write (request, xml);
-  session_request (session, "set", market, xml->str, read_result, (GDestroyNotify)g_bytes_unref, on_reply, question);
+  session_request (session, "set", market, xml->str, read_result, (GDestroyNotify)g_bytes_unref, on_reply,
+                   question);
 }

@@ -1,5 +1,5 @@
-/* Calls of protected functions (protocol.md section 5): what a vendor keeps on the server, run there for this user. For
- * commands and for plugins alike. */
+/* Calls of protected functions (protocol.md section 5): what a vendor keeps on the server, run there for this
+ * user. For commands and for plugins alike. */
 #pragma once
 
 #include "common/protocol/function.h"
@@ -28,4 +28,5 @@ typedef struct
 /* @end lives until the callback returns. */
 typedef void (*FunctionCallFunc) (const FunctionCallEnd *end, gpointer data);
 /* Sends @request, which is copied. @callback is called once, later. */
-void function_call (Session *session, const FunctionRequest *request, FunctionCallFunc callback, gpointer data);
+void function_call (Session *session, const FunctionRequest *request, FunctionCallFunc callback,
+                    gpointer data);

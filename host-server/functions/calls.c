@@ -118,8 +118,8 @@ recall (Functions *functions, const FunctionAsk *ask, FunctionAnswered answered,
   DataOwner owner = { ask->account, ask->application };
   gint64 since_us = clock_get_wall_us (functions->server->clock) - functions->settings.keep_us;
   for (gsize i = 0; i < G_N_ELEMENTS (files) && result == NULL && error == NULL; i++)
-    result_find (store_peek_reader (functions->server->store, files[i]), &owner, ask->request, since_us, &result,
-                 recorded, &error);
+    result_find (store_peek_reader (functions->server->store, files[i]), &owner, ask->request, since_us,
+                 &result, recorded, &error);
   if (result == NULL && error == NULL)
     return FALSE;
 
@@ -143,8 +143,8 @@ find_refusal (Functions *functions, const FunctionAsk *ask, const FunctionApplic
   else if (application == NULL && *error == NULL)
     *refused = (FunctionAnswer){ .kind = FUNCTION_ANSWER_NOT_FOUND };
   else if (*error != NULL
-           || !applications_find_licence (functions->server->applications, ask->account, ask->application, licence,
-                                          error))
+           || !applications_find_licence (functions->server->applications, ask->account, ask->application,
+                                          licence, error))
     *refused = (FunctionAnswer){ .kind = FUNCTION_ANSWER_FAULT, .error = *error };
   else if (!has_function (application->manifest, ask->function))
     *refused = (FunctionAnswer){ .kind = FUNCTION_ANSWER_NOT_FOUND };
@@ -170,6 +170,14 @@ functions_call (Functions *functions, const FunctionAsk *ask, FunctionAnswered a
   if (join (functions, ask, answered, data) || recall (functions, ask, answered, data))
     return;
 
+  if (penalties_must_wait (functions->penalties, ask->application, ask->account))
+    {
+      refused = (FunctionAnswer){ .kind = FUNCTION_ANSWER_LIMIT,
+                                  .word = "rate",
+                                  .told = "too many of your calls failed" };
+      answered (&refused, data);
+      return;
+    }
   FunctionCall *call = call_new (functions, ask, licence.user);
   SchedulerPlace place = { .application = ask->application,
                            .account = ask->account,

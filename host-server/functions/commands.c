@@ -97,25 +97,27 @@ list_applications (Db *db, gpointer data, GError **error)
   Command *command = data;
   GError *local = NULL;
   command->rows = json_array ();
-  g_autoptr (DbQuery) query = db_query (
-      db,
-      "SELECT a.application, a.manifest, (SELECT COUNT (*) FROM function_space s WHERE s.application = a.application),"
-      " (SELECT COALESCE (SUM (LENGTH (r.value)), 0) FROM function_resource r WHERE r.application = a.application)"
-      " FROM function_application a ORDER BY a.application",
-      "");
+  g_autoptr (DbQuery) query = db_query (db,
+                                        "SELECT a.application, a.manifest, (SELECT COUNT (*) FROM "
+                                        "function_space s WHERE s.application = a.application),"
+                                        " (SELECT COALESCE (SUM (LENGTH (r.value)), 0) FROM "
+                                        "function_resource r WHERE r.application = a.application)"
+                                        " FROM function_application a ORDER BY a.application",
+                                        "");
   while (db_next (query, &local))
     {
       g_autoptr (FunctionManifest) manifest = function_manifest_parse (db_get_text (query, 1), error);
       if (manifest == NULL)
         return FALSE;
       g_autofree char *names = g_strjoinv (",", manifest->names);
-      json_array_append_new (
-          command->rows,
-          json_pack ("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i}", "application", db_get_text (query, 0), "module",
-                     manifest->module, "names", names, "users", (json_int_t)db_get_int (query, 2), "user-data",
-                     (json_int_t)manifest->user_bytes, "resources", (json_int_t)db_get_int (query, 3),
-                     "application-data", (json_int_t)manifest->application_bytes, "concurrency",
-                     (int)manifest->concurrency, "rate", (int)manifest->rate));
+      json_array_append_new (command->rows,
+                             json_pack ("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i}", "application",
+                                        db_get_text (query, 0), "module", manifest->module, "names", names,
+                                        "users", (json_int_t)db_get_int (query, 2), "user-data",
+                                        (json_int_t)manifest->user_bytes, "resources",
+                                        (json_int_t)db_get_int (query, 3), "application-data",
+                                        (json_int_t)manifest->application_bytes, "concurrency",
+                                        (int)manifest->concurrency, "rate", (int)manifest->rate));
     }
   return finish_query (local, error);
 }
@@ -182,13 +184,15 @@ called (const FunctionAnswer *answer, gpointer data)
       gsize length;
       const char *bytes = g_bytes_get_data (answer->result, &length);
       gboolean is_text = function_bytes_are_text (answer->result);
-      g_autofree char *encoded = is_text ? g_strndup (bytes, length) : g_base64_encode ((const guchar *)bytes, length);
-      control_call_done_with (command->call, json_pack ("{s:s, s:s, s:s}", "request", command->name,
-                                                        "encoding", is_text ? "text" : "base64", "result", encoded));
+      g_autofree char *encoded
+          = is_text ? g_strndup (bytes, length) : g_base64_encode ((const guchar *)bytes, length);
+      control_call_done_with (command->call,
+                              json_pack ("{s:s, s:s, s:s}", "request", command->name, "encoding",
+                                         is_text ? "text" : "base64", "result", encoded));
     }
   else
-    control_call_refuse (command->call, "cannot call: %s%s%s%s%s", word_of (answer), answer->word != NULL ? ": " : "",
-                         answer->word != NULL ? answer->word : "",
+    control_call_refuse (command->call, "cannot call: %s%s%s%s%s", word_of (answer),
+                         answer->word != NULL ? ": " : "", answer->word != NULL ? answer->word : "",
                          answer->told != NULL && answer->told[0] != '\0' ? ": " : "",
                          answer->told != NULL ? answer->told : "");
   command_free (command);
@@ -198,7 +202,8 @@ static gboolean
 find_account (Functions *functions, const char *user, char uuid[37])
 {
   const char *domain = jid_get_domain (functions->server->domain);
-  g_autofree char *address = strchr (user, '@') != NULL ? g_strdup (user) : g_strconcat (user, "@", domain, NULL);
+  g_autofree char *address
+      = strchr (user, '@') != NULL ? g_strdup (user) : g_strconcat (user, "@", domain, NULL);
   g_autoptr (Jid) jid = jid_new (address, strlen (address));
   return jid != NULL && jid_get_local (jid) != NULL && jid_get_resource (jid) == NULL
          && g_str_equal (jid_get_domain (jid), domain)
@@ -224,7 +229,8 @@ call_function (ControlCall *call, gpointer data)
       return;
     }
   Command *command = command_new (functions, call, control_call_get_text (call, "APPLICATION"));
-  g_autoptr (GBytes) bytes = g_bytes_new (argument != NULL ? argument : "", argument != NULL ? strlen (argument) : 0);
+  g_autoptr (GBytes) bytes
+      = g_bytes_new (argument != NULL ? argument : "", argument != NULL ? strlen (argument) : 0);
   command->name = request != NULL ? g_strdup (request) : id_new_uuid7 (functions->server->clock);
   FunctionAsk ask = { .account = uuid,
                       .application = command->application,
@@ -249,9 +255,9 @@ list_lines (Db *db, gpointer data, GError **error)
                   "si", command->application, command->n_lines);
   while (db_next (query, &local))
     json_array_insert_new (command->rows, 0,
-                           json_pack ("{s:o, s:s, s:s, s:s, s:s}", "at", time_json (db_get_int (query, 0)), "level",
-                                      db_get_text (query, 1), "function", db_get_text (query, 2), "user",
-                                      db_get_text (query, 3), "text", db_get_text (query, 4)));
+                           json_pack ("{s:o, s:s, s:s, s:s, s:s}", "at", time_json (db_get_int (query, 0)),
+                                      "level", db_get_text (query, 1), "function", db_get_text (query, 2),
+                                      "user", db_get_text (query, 3), "text", db_get_text (query, 4)));
   return finish_query (local, error);
 }
 
@@ -279,8 +285,9 @@ guess_kind (const char *path)
   static const struct
   {
     const char *suffix, *kind;
-  } kinds[] = { { ".csv", "table" },  { ".tsv", "table" },   { ".txt", "text" },   { ".md", "text" },     { ".png", "picture" },
-                { ".jpg", "picture" }, { ".jpeg", "picture" }, { ".gif", "picture" }, { ".webp", "picture" }, { ".svg", "picture" } };
+  } kinds[] = { { ".csv", "table" },    { ".tsv", "table" },   { ".txt", "text" },     { ".md", "text" },
+                { ".png", "picture" },  { ".jpg", "picture" }, { ".jpeg", "picture" }, { ".gif", "picture" },
+                { ".webp", "picture" }, { ".svg", "picture" } };
   for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++)
     if (g_str_has_suffix (path, kinds[i].suffix))
       return kinds[i].kind;
@@ -318,9 +325,9 @@ put_done (gpointer data, const GError *error)
   else
     {
       applications_changed (command->functions->server->applications, command->application);
-      control_call_done_with (command->call, json_pack ("{s:s, s:s, s:I}", "application", command->application,
-                                                        "resource", command->name, "version",
-                                                        (json_int_t)command->version));
+      control_call_done_with (command->call,
+                              json_pack ("{s:s, s:s, s:I}", "application", command->application, "resource",
+                                         command->name, "version", (json_int_t)command->version));
     }
   command_free (command);
 }
@@ -336,8 +343,8 @@ put_resource (ControlCall *call, gpointer data)
     return;
   if (!resource_name_is_valid (name))
     {
-      control_call_refuse (call, "cannot put '%s': a name is 1 to %d printable characters without spaces", name,
-                           RESOURCE_MAX_NAME);
+      control_call_refuse (call, "cannot put '%s': a name is 1 to %d printable characters without spaces",
+                           name, RESOURCE_MAX_NAME);
       return;
     }
   if (kind == NULL)
@@ -360,10 +367,10 @@ put_resource (ControlCall *call, gpointer data)
 static void
 add_resource_row (const Resource *resource, gpointer data)
 {
-  json_array_append_new (data, json_pack ("{s:s, s:s, s:I, s:I, s:b, s:o}", "resource", resource->name, "kind",
-                                          resource->kind, "version", (json_int_t)resource->version, "bytes",
-                                          (json_int_t)resource->n_bytes, "open", resource->is_open, "changed",
-                                          time_json (resource->changed_us)));
+  json_array_append_new (data, json_pack ("{s:s, s:s, s:I, s:I, s:b, s:o}", "resource", resource->name,
+                                          "kind", resource->kind, "version", (json_int_t)resource->version,
+                                          "bytes", (json_int_t)resource->n_bytes, "open", resource->is_open,
+                                          "changed", time_json (resource->changed_us)));
 }
 
 static gboolean
@@ -379,7 +386,8 @@ list_resources (ControlCall *call, gpointer data)
 {
   Functions *functions = data;
   if (need_application (functions, call) != NULL)
-    store_read (functions->server->store, STORE_MARKET, list_work, send_rows, command_new (functions, call, control_call_get_text (call, "APPLICATION")));
+    store_read (functions->server->store, STORE_MARKET, list_work, send_rows,
+                command_new (functions, call, control_call_get_text (call, "APPLICATION")));
 }
 
 static gboolean
@@ -418,22 +426,28 @@ remove_resource (ControlCall *call, gpointer data)
 void
 function_commands_init (Functions *functions)
 {
-  static const ControlArgument call[] = { { "USER", CONTROL_TEXT },           { "APPLICATION", CONTROL_TEXT },
-                                          { "FUNCTION", CONTROL_TEXT },       { "ARGUMENT", CONTROL_TEXT, TRUE },
-                                          { "--request", CONTROL_VALUE },     { NULL } };
-  static const ControlArgument show[] = { { "APPLICATION", CONTROL_TEXT }, { "--lines", CONTROL_VALUE }, { NULL } };
+  static const ControlArgument call[]
+      = { { "USER", CONTROL_TEXT },           { "APPLICATION", CONTROL_TEXT }, { "FUNCTION", CONTROL_TEXT },
+          { "ARGUMENT", CONTROL_TEXT, TRUE }, { "--request", CONTROL_VALUE },  { NULL } };
+  static const ControlArgument show[]
+      = { { "APPLICATION", CONTROL_TEXT }, { "--lines", CONTROL_VALUE }, { NULL } };
   static const ControlArgument application[] = { { "APPLICATION", CONTROL_TEXT }, { NULL } };
-  static const ControlArgument named[] = { { "APPLICATION", CONTROL_TEXT }, { "NAME", CONTROL_TEXT }, { NULL } };
-  static const ControlArgument put[] = { { "APPLICATION", CONTROL_TEXT }, { "NAME", CONTROL_TEXT },
-                                         { "FILE", CONTROL_FILE },        { "--kind", CONTROL_VALUE },
-                                         { "--open", CONTROL_FLAG },      { NULL } };
+  static const ControlArgument named[]
+      = { { "APPLICATION", CONTROL_TEXT }, { "NAME", CONTROL_TEXT }, { NULL } };
+  static const ControlArgument put[]
+      = { { "APPLICATION", CONTROL_TEXT }, { "NAME", CONTROL_TEXT },   { "FILE", CONTROL_FILE },
+          { "--kind", CONTROL_VALUE },     { "--open", CONTROL_FLAG }, { NULL } };
   const ControlCommand commands[] = {
-    { "function list", NULL, NULL, TRUE, "applications with functions, and what runs", list_functions, functions },
+    { "function list", NULL, NULL, TRUE, "applications with functions, and what runs", list_functions,
+      functions },
     { "function call", call, NULL, FALSE, "call a function as a user would", call_function, functions },
-    { "function log", show, NULL, TRUE, "what an application's functions logged, for its vendor", show_log, functions },
-    { "resource put", put, NULL, FALSE, "give an application a resource, or its next version", put_resource, functions },
+    { "function log", show, NULL, TRUE, "what an application's functions logged, for its vendor", show_log,
+      functions },
+    { "resource put", put, NULL, FALSE, "give an application a resource, or its next version", put_resource,
+      functions },
     { "resource list", application, NULL, TRUE, "an application's resources", list_resources, functions },
-    { "resource remove", named, NULL, FALSE, "take a resource from an application", remove_resource, functions },
+    { "resource remove", named, NULL, FALSE, "take a resource from an application", remove_resource,
+      functions },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
     controls_add (functions->server->controls, &commands[i]);

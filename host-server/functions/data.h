@@ -1,5 +1,5 @@
-/* What functions keep: the data of each user in each application, and recorded results. Plain SQL; what takes a Db for
- * writing runs on the writer thread. */
+/* What functions keep: the data of each user in each application, and recorded results. Plain SQL; what takes
+ * a Db for writing runs on the writer thread. */
 #pragma once
 
 #include "common/base/db.h"
@@ -24,8 +24,8 @@ typedef gboolean (*DataEach) (const char *key, gsize length, gpointer data);
 gboolean data_list (Db *db, const DataOwner *owner, const char *prefix, DataEach each, gpointer data,
                     GError **error);
 
-/* A recorded result that ended after @since_us: *result is NULL if there is none, else *digest (32 bytes) is of the call it
- * answers. */
+/* A recorded result that ended after @since_us: *result is NULL if there is none, else *digest (32 bytes) is
+ * of the call it answers. */
 gboolean result_find (Db *db, const DataOwner *owner, const char *request, gint64 since_us, GBytes **result,
                       guint8 digest[32], GError **error);
 
@@ -34,13 +34,13 @@ typedef struct
 {
   DataOwner owner;
   const char *request;
-  const guint8 *digest;   /* 32 bytes */
+  const guint8 *digest; /* 32 bytes */
   GBytes *result;
-  GHashTable *reads;      /* key → gint64, the version read (0: it was not there); NULL: none */
-  GHashTable *writes;     /* key → GBytes, NULL forgets it; NULL: none */
-  gint64 most_user_bytes; /* the quota of the user's data */
+  GHashTable *reads;        /* key → gint64, the version read (0: it was not there); NULL: none */
+  GHashTable *writes;       /* key → GBytes, NULL forgets it; NULL: none */
+  gint64 most_user_bytes;   /* the quota of the user's data */
   gint64 most_result_bytes; /* of the user's recorded results in this application; 0: no limit */
-  gint64 since_us; /* results that ended before are as good as gone */
+  gint64 since_us;          /* results that ended before are as good as gone */
   gint64 now_us;
 } DataCommit;
 

@@ -1,6 +1,6 @@
-/* Runs a call: in a process made for it, which asks for the user's data and says what is to be kept. What it says is held
- * back until it has answered well, and is then kept in one short transaction if nothing it read has changed; else it all
- * begins anew. */
+/* Runs a call: in a process made for it, which asks for the user's data and says what is to be kept. What it
+ * says is held back until it has answered well, and is then kept in one short transaction if nothing it read
+ * has changed; else it all begins anew. */
 #include "common/base/log.h"
 #include "host-server/functions/predefined.h"
 #include "host-server/functions/room.h"
@@ -9,8 +9,7 @@
 
 #define MAX_RERUNS 3
 
-static void
-run (FunctionCall *call);
+static void run (FunctionCall *call);
 
 static void
 end (FunctionCall *call, const FunctionAnswer *answer)
@@ -36,8 +35,8 @@ read_value (FunctionCall *call, const char *key, GBytes **value)
   g_autoptr (GError) error = NULL;
   DataOwner owner = { call->account, call->application };
   gint64 version;
-  if (!data_get (store_peek_reader (call->functions->server->store, STORE_MARKET), &owner, key, value, &version,
-                 &error))
+  if (!data_get (store_peek_reader (call->functions->server->store, STORE_MARKET), &owner, key, value,
+                 &version, &error))
     {
       log_error ("functions", "cannot read the data of account=%s application=%s: %s", call->account,
                  call->application, error->message);
@@ -217,6 +216,9 @@ on_done (const FunctionModuleResult *result, gpointer data)
       end (call, &answer);
       return;
     }
+  penalties_note (call->functions->penalties, call->application, call->account,
+                  result->outcome == FUNCTION_FAILED || result->outcome == FUNCTION_LATE
+                      || result->outcome == FUNCTION_OVERFLOW);
   switch (result->outcome)
     {
     case FUNCTION_OK:
@@ -273,7 +275,8 @@ run (FunctionCall *call)
   g_autoptr (GError) error = NULL;
   FunctionApplication *application = functions_find_application (call->functions, call->application, &error);
   const Predefined *predefined = predefined_find (call->function);
-  FunctionAnswer gone = { .kind = error != NULL ? FUNCTION_ANSWER_FAULT : FUNCTION_ANSWER_NOT_FOUND, .error = error };
+  FunctionAnswer gone
+      = { .kind = error != NULL ? FUNCTION_ANSWER_FAULT : FUNCTION_ANSWER_NOT_FOUND, .error = error };
   if (application == NULL) /* it was there when the call was taken */
     {
       end (call, &gone);

@@ -187,8 +187,8 @@ expire (Functions *functions, StoreFile file)
   Clearing *clearing = g_new0 (Clearing, 1);
   clearing->functions = functions;
   clearing->before_us = clock_get_wall_us (functions->server->clock) - functions->settings.keep_us;
-  store_write (functions->server->store, file, expire_work, file == STORE_MARKET ? market_expired : chat_expired,
-               clearing);
+  store_write (functions->server->store, file, expire_work,
+               file == STORE_MARKET ? market_expired : chat_expired, clearing);
 }
 
 static gboolean
@@ -213,7 +213,8 @@ data_forgotten (gpointer data, const GError *error)
 {
   Clearing *clearing = data;
   if (error != NULL) /* its note stays, and is found at the next start */
-    log_error ("functions", "the removal of account %s could not be stored: %s", clearing->account, error->message);
+    log_error ("functions", "the removal of account %s could not be stored: %s", clearing->account,
+               error->message);
   g_free (clearing->account);
   g_free (clearing);
 }
@@ -260,12 +261,14 @@ functions_new (Server *server, GError **error)
   functions->settings.keep_us = config_get_seconds_us (server->config, "functions", "result_keep_s");
   functions->settings.result_bytes = config_get_bytes (server->config, "functions", "result_bytes");
   functions->settings.log_lines = (guint)config_get_int (server->config, "functions", "log_lines");
-  functions->scheduler = scheduler_new ((guint)config_get_int (server->config, "functions", "calls"), server->clock);
+  functions->scheduler
+      = scheduler_new ((guint)config_get_int (server->config, "functions", "calls"), server->clock);
+  functions->penalties = penalties_new (server->clock);
   functions->journal = journal_new (functions);
   functions->applications = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, application_free);
   functions->calls = g_hash_table_new (g_str_hash, g_str_equal);
-  if (!account_removals_list (store_peek_reader (server->store, STORE_MARKET), "functions", found_at_start, functions,
-                              error))
+  if (!account_removals_list (store_peek_reader (server->store, STORE_MARKET), "functions", found_at_start,
+                              functions, error))
     {
       functions_stop (functions);
       functions_free (functions);
@@ -302,6 +305,7 @@ functions_free (Functions *functions)
   g_hash_table_unref (functions->applications);
   g_hash_table_unref (functions->calls);
   journal_free (functions->journal);
+  penalties_free (functions->penalties);
   scheduler_free (functions->scheduler);
   g_free (functions);
 }

@@ -1,5 +1,6 @@
-/* Protected functions (protocol.md section 5): a scheduler that lets licensed users call what vendors keep on the server,
- * and an executor that runs each call in an environment of its own, with the application's resources and the user's data. */
+/* Protected functions (protocol.md section 5): a scheduler that lets licensed users call what vendors keep on
+ * the server, and an executor that runs each call in an environment of its own, with the application's
+ * resources and the user's data. */
 #pragma once
 
 #include "host-server/core/server.h"

@@ -1,5 +1,5 @@
-/* What vendors read of their applications' calls: lines that functions logged, and why calls failed. They are written in
- * batches, and of each application the last few are kept. */
+/* What vendors read of their applications' calls: lines that functions logged, and why calls failed. They are
+ * written in batches, and of each application the last few are kept. */
 #include "common/base/log.h"
 #include "host-server/functions/room.h"
 

@@ -40,11 +40,13 @@ read_key (FunctionCall *call, const char *key, gsize length)
     is_key = !g_ascii_iscntrl (key[i]);
   if (!is_key)
     {
-      refuse (call, FUNCTION_ANSWER_BAD_REQUEST, "a key is 1 to 194 bytes of text without control characters");
+      refuse (call, FUNCTION_ANSWER_BAD_REQUEST,
+              "a key is 1 to 194 bytes of text without control characters");
       return NULL;
     }
   g_autofree char *text = g_strndup (key, length);
-  return g_str_has_prefix (text, ITEM_PREFIX) ? g_steal_pointer (&text) : g_strconcat (STORE_PREFIX, text, NULL);
+  return g_str_has_prefix (text, ITEM_PREFIX) ? g_steal_pointer (&text)
+                                              : g_strconcat (STORE_PREFIX, text, NULL);
 }
 
 static void
@@ -194,7 +196,8 @@ run_resource (FunctionCall *call, const char *argument, gsize length)
   offset = MIN (offset, size);
   if (n_words < 3 && size - offset > FUNCTION_MAX_BYTES)
     {
-      FunctionAnswer answer = { .kind = FUNCTION_ANSWER_LIMIT, .word = "output", .told = "ask for a part of it" };
+      FunctionAnswer answer
+          = { .kind = FUNCTION_ANSWER_LIMIT, .word = "output", .told = "ask for a part of it" };
       function_call_finish (call, &answer);
       return;
     }

@@ -6,8 +6,9 @@
  *   store.delete KEY
  *   resource.get NAME [OFFSET [LENGTH]]   an open resource of the application, or a part of it
  *
- * What callers keep lies in the user's data under `store/`, apart from what the vendor's functions keep there, which no
- * caller can touch. Keys that begin with `item/` are counters of what was bought: read only. */
+ * What callers keep lies in the user's data under `store/`, apart from what the vendor's functions keep
+ * there, which no caller can touch. Keys that begin with `item/` are counters of what was bought: read only.
+ */
 #pragma once
 
 #include <glib.h>

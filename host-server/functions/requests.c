@@ -43,7 +43,8 @@ on_answer (const FunctionAnswer *answer, gpointer data)
       service_request_refuse (request, STANZA_ERROR_FORBIDDEN, answer->told, NULL);
       break;
     case FUNCTION_ANSWER_CONFLICT:
-      service_request_refuse (request, STANZA_ERROR_CONFLICT, "the request had another function or argument", NULL);
+      service_request_refuse (request, STANZA_ERROR_CONFLICT, "the request had another function or argument",
+                              NULL);
       break;
     case FUNCTION_ANSWER_LIMIT:
       refuse_limit (request, answer);

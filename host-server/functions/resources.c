@@ -46,8 +46,8 @@ begins_with (const char *bytes, gsize length, gsize at, const char *mark, gsize 
 static gboolean
 is_picture (const char *bytes, gsize length)
 {
-  return begins_with (bytes, length, 0, "\x89PNG\r\n\x1a\n", 8) || begins_with (bytes, length, 0, "\xff\xd8\xff", 3)
-         || begins_with (bytes, length, 0, "GIF8", 4)
+  return begins_with (bytes, length, 0, "\x89PNG\r\n\x1a\n", 8)
+         || begins_with (bytes, length, 0, "\xff\xd8\xff", 3) || begins_with (bytes, length, 0, "GIF8", 4)
          || (begins_with (bytes, length, 0, "RIFF", 4) && begins_with (bytes, length, 8, "WEBP", 4))
          || begins_with (bytes, length, 0, "<svg", 4) || begins_with (bytes, length, 0, "<?xml", 5);
 }
@@ -74,9 +74,10 @@ resource_find_fault (const char *kind, const void *bytes, gsize length)
 static gboolean
 touch (Db *db, const char *application, gint64 now_us, GError **error)
 {
-  return db_run (db, error,
-                 "UPDATE function_application SET revision = revision + 1, changed_us = ? WHERE application = ?",
-                 "is", now_us, application);
+  return db_run (
+      db, error,
+      "UPDATE function_application SET revision = revision + 1, changed_us = ? WHERE application = ?", "is",
+      now_us, application);
 }
 
 static gboolean
@@ -96,11 +97,12 @@ resource_put (Db *db, const ResourcePut *put, gint64 *version, GError **error)
   gint64 others = 0;
   *version = 0;
   {
-    g_autoptr (DbQuery) query = db_query (
-        db,
-        "SELECT COALESCE (SUM (LENGTH (value) + LENGTH (name) + ?), 0) FROM function_resource WHERE application = ?"
-        " AND name <> ? AND value IS NOT NULL",
-        "iss", (gint64)sizeof (ResourcesEntry), put->application, put->name);
+    g_autoptr (DbQuery) query
+        = db_query (db,
+                    "SELECT COALESCE (SUM (LENGTH (value) + LENGTH (name) + ?), 0) FROM function_resource "
+                    "WHERE application = ?"
+                    " AND name <> ? AND value IS NOT NULL",
+                    "iss", (gint64)sizeof (ResourcesEntry), put->application, put->name);
     if (!find_number (query, &others, error))
       return FALSE;
   }
@@ -138,11 +140,11 @@ gboolean
 resources_list (Db *db, const char *application, ResourceEach each, gpointer data, GError **error)
 {
   GError *local = NULL;
-  g_autoptr (DbQuery) query = db_query (
-      db,
-      "SELECT name, kind, version, LENGTH (value), is_open, changed_us FROM function_resource"
-      " WHERE application = ? AND value IS NOT NULL ORDER BY name",
-      "s", application);
+  g_autoptr (DbQuery) query
+      = db_query (db,
+                  "SELECT name, kind, version, LENGTH (value), is_open, changed_us FROM function_resource"
+                  " WHERE application = ? AND value IS NOT NULL ORDER BY name",
+                  "s", application);
   while (db_next (query, &local))
     {
       Resource resource = { .name = db_get_text (query, 0),
@@ -228,8 +230,8 @@ write_image (int fd, Db *db, const char *application, const Index *index, GError
                         && write_all (fd, index->entries->data, n_entries, sizeof header)
                         && write_all (fd, index->names->str, index->names->len, sizeof header + n_entries);
   g_autoptr (DbQuery) query = db_query (
-      db, "SELECT value FROM function_resource WHERE application = ? AND value IS NOT NULL ORDER BY name", "s",
-      application);
+      db, "SELECT value FROM function_resource WHERE application = ? AND value IS NOT NULL ORDER BY name",
+      "s", application);
   GError *local = NULL;
   for (guint i = 0; is_written && i < index->entries->len && db_next (query, &local); i++)
     {
@@ -242,8 +244,8 @@ write_image (int fd, Db *db, const char *application, const Index *index, GError
   if (local != NULL)
     g_propagate_error (error, local);
   else if (!is_written)
-    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "cannot keep the resources of '%s' in memory: %s",
-                 application, g_strerror (errno));
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+                 "cannot keep the resources of '%s' in memory: %s", application, g_strerror (errno));
   return local == NULL && is_written;
 }
 
@@ -262,8 +264,8 @@ resource_image_new (Db *db, const char *application, GError **error)
   image->fd = memfd_create ("resources", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (image->fd < 0 || ftruncate (image->fd, (off_t)image->length) != 0)
     {
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "cannot keep the resources of '%s' in memory: %s",
-                   application, g_strerror (errno));
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+                   "cannot keep the resources of '%s' in memory: %s", application, g_strerror (errno));
       return NULL;
     }
   if (!write_image (image->fd, db, application, &index, error))
@@ -273,8 +275,8 @@ resource_image_new (Db *db, const char *application, GError **error)
                     : MAP_FAILED;
   if (bytes == MAP_FAILED)
     {
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "cannot seal the resources of '%s': %s", application,
-                   g_strerror (errno));
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "cannot seal the resources of '%s': %s",
+                   application, g_strerror (errno));
       return NULL;
     }
   image->bytes = bytes;
@@ -303,5 +305,7 @@ resource_image_get_fd (const ResourceImage *image)
 const void *
 resource_image_find_open (const ResourceImage *image, const char *name, gsize *length)
 {
-  return g_hash_table_contains (image->open, name) ? resources_find (image->bytes, image->length, name, length) : NULL;
+  return g_hash_table_contains (image->open, name)
+             ? resources_find (image->bytes, image->length, name, length)
+             : NULL;
 }

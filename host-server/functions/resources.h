@@ -1,5 +1,5 @@
-/* An application's resources: tables, texts, pictures, counters, uploaded by the vendor under names. Functions find them
- * mapped in memory; callers get those that are open by resource.get. */
+/* An application's resources: tables, texts, pictures, counters, uploaded by the vendor under names.
+ * Functions find them mapped in memory; callers get those that are open by resource.get. */
 #pragma once
 
 #include "common/base/db.h"
@@ -10,8 +10,8 @@
 gboolean resource_name_is_valid (const char *name);
 /* "table", "text", "picture", "counter", "bytes". */
 gboolean resource_kind_is_valid (const char *kind);
-/* Why @value is no resource of @kind; NULL: it is one. A table and a text are UTF-8, a counter is a decimal number, a
- * picture is PNG, JPEG, GIF, WebP or SVG. */
+/* Why @value is no resource of @kind; NULL: it is one. A table and a text are UTF-8, a counter is a decimal
+ * number, a picture is PNG, JPEG, GIF, WebP or SVG. */
 const char *resource_find_fault (const char *kind, const void *bytes, gsize length);
 
 typedef struct
@@ -28,8 +28,8 @@ typedef struct
 
 /* On the writer thread. *version is the new one, 0 if they would become too large. */
 gboolean resource_put (Db *db, const ResourcePut *put, gint64 *version, GError **error);
-gboolean resource_remove (Db *db, const char *application, const char *name, gint64 now_us, gboolean *is_found,
-                          GError **error);
+gboolean resource_remove (Db *db, const char *application, const char *name, gint64 now_us,
+                          gboolean *is_found, GError **error);
 
 typedef struct
 {

@@ -5,6 +5,7 @@
 #include "host-server/functions/data.h"
 #include "host-server/functions/functions.h"
 #include "host-server/functions/manifest.h"
+#include "host-server/functions/penalties.h"
 #include "host-server/functions/resources.h"
 #include "host-server/functions/scheduler.h"
 #include "host-server/modules/function-module.h"
@@ -33,9 +34,10 @@ struct Functions
   Server *server;
   FunctionsSettings settings;
   Scheduler *scheduler;
+  Penalties *penalties;
   Journal *journal;
   GHashTable *applications; /* id → FunctionApplication, as committed; filled when first needed */
-  GHashTable *calls;        /* key → FunctionCall, those that wait, run or are being kept; they own themselves */
+  GHashTable *calls; /* key → FunctionCall, those that wait, run or are being kept; they own themselves */
   guint sweep;
   gboolean is_pumping;
   gboolean is_closing;
@@ -44,7 +46,8 @@ struct Functions
 /* functions.c: NULL without @error if there is no such application. */
 FunctionApplication *functions_find_application (Functions *functions, const char *id, GError **error);
 /* The resources and the module of the application as it is now, lent; NULL with @error. */
-const ResourceImage *functions_get_image (Functions *functions, FunctionApplication *application, GError **error);
+const ResourceImage *functions_get_image (Functions *functions, FunctionApplication *application,
+                                          GError **error);
 FunctionModule *functions_get_module (Functions *functions, FunctionApplication *application, GError **error);
 
 /* How a call ended, for who asked (protocol.md section 5). */

@@ -1,5 +1,6 @@
-/* Who runs next. Applications take turns, and within one its users do; each application has so many calls at once and so
- * many a second, each user of it one running call and a few that wait. Calls are the caller's, and opaque. */
+/* Who runs next. Applications take turns, and within one its users do; each application has so many calls at
+ * once and so many a second, each user of it one running call and a few that wait. Calls are the caller's,
+ * and opaque. */
 #pragma once
 
 #include "common/base/clock.h"
@@ -8,7 +9,8 @@
 
 typedef struct Scheduler Scheduler;
 
-/* @max_running calls at once, of all applications together; one application has at most half of them, and always one. */
+/* @max_running calls at once, of all applications together; one application has at most half of them, and
+ * always one. */
 Scheduler *scheduler_new (guint max_running, const Clock *clock);
 /* What still waits or runs is forgotten. */
 void scheduler_free (Scheduler *scheduler);

@@ -128,7 +128,8 @@ reader (Fixture *fixture)
 static void
 put (Fixture *fixture, const char *key, const char *value)
 {
-  g_hash_table_replace (fixture->writes, g_strdup (key), value != NULL ? g_bytes_new (value, strlen (value)) : NULL);
+  g_hash_table_replace (fixture->writes, g_strdup (key),
+                        value != NULL ? g_bytes_new (value, strlen (value)) : NULL);
 }
 
 /* The value as text, "-" if there is none; noted as read. */
@@ -323,7 +324,8 @@ test_resources_are_found_in_their_image (Fixture *fixture, gconstpointer data)
   g_assert_cmpmem (resources_find (file, size, "a.csv", &length), length, "a.csv", 5);
   g_assert_nonnull (resources_find (file, size, "c", &length));
   g_assert_cmpuint (length, ==, 0);
-  for (const char *const *name = (const char *const[]){ "", "a", "a.csvx", "b", "zzz", NULL }; *name != NULL; name++)
+  for (const char *const *name = (const char *const[]){ "", "a", "a.csvx", "b", "zzz", NULL }; *name != NULL;
+       name++)
     g_assert_null (resources_find (file, size, *name, &length));
   /* Nobody can write into it. */
   g_assert_cmpint (pwrite (fd, "x", 1, 0), ==, -1);

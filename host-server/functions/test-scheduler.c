@@ -1,3 +1,4 @@
+#include "host-server/functions/penalties.h"
 #include "host-server/functions/scheduler.h"
 
 typedef struct
@@ -120,6 +121,27 @@ test_scheduler_keeps_an_application_to_its_rate (Fixture *fixture, gconstpointer
   g_assert_cmpuint (n_taken, ==, 5);
 }
 
+static void
+test_scheduler_makes_a_user_wait_whose_calls_fail (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (Penalties) penalties = penalties_new (fixture->clock);
+  for (guint i = 0; i < PENALTY_FAULTS - 1; i++)
+    penalties_note (penalties, "a", "u", TRUE);
+  penalties_note (penalties, "a", "u", FALSE);
+  for (guint i = 0; i < PENALTY_FAULTS; i++)
+    {
+      g_assert_false (penalties_must_wait (penalties, "a", "u"));
+      penalties_note (penalties, "a", "u", TRUE);
+    }
+  g_assert_true (penalties_must_wait (penalties, "a", "u"));
+  g_assert_false (penalties_must_wait (penalties, "a", "v"));
+  g_assert_false (penalties_must_wait (penalties, "b", "u"));
+  clock_advance_us (fixture->clock, PENALTY_S * G_USEC_PER_SEC);
+  g_assert_false (penalties_must_wait (penalties, "a", "u"));
+  penalties_note (penalties, "a", "u", TRUE);
+  g_assert_true (penalties_must_wait (penalties, "a", "u"));
+}
+
 #define ADD(name) g_test_add ("/scheduler/" #name, Fixture, NULL, set_up, test_scheduler_##name, tear_down)
 
 int
@@ -132,5 +154,6 @@ main (int argc, char **argv)
   ADD (takes_applications_in_turn);
   ADD (runs_no_more_than_its_places_in_all);
   ADD (keeps_an_application_to_its_rate);
+  ADD (makes_a_user_wait_whose_calls_fail);
   return g_test_run ();
 }

@@ -15,16 +15,15 @@ find_licence (const char *account, const char *application, ApplicationLicence *
   g_strlcpy (licence->user, user, sizeof licence->user);
 
   gboolean is_found;
-  g_autoptr (DbQuery) query = db_query (
-      market_peek_reader (market),
-      "SELECT expires_us FROM entitlement WHERE account = ? AND plugin = ? AND state = 'active'", "ss",
-      account, application);
+  g_autoptr (DbQuery) query
+      = db_query (market_peek_reader (market),
+                  "SELECT expires_us FROM entitlement WHERE account = ? AND plugin = ? AND state = 'active'",
+                  "ss", account, application);
   if (!turn_find (query, &is_found, error))
     return FALSE;
   /* What is past its time is not active, whether or not the sweep has been there. */
   gint64 expires_us = is_found ? db_get_int (query, 0) : 0;
-  licence->is_licensed
-      = is_found && (expires_us == 0 || expires_us > clock_get_wall_us (market->desk.clock));
+  licence->is_licensed = is_found && (expires_us == 0 || expires_us > clock_get_wall_us (market->desk.clock));
   return TRUE;
 }
 

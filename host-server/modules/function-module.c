@@ -10,6 +10,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* Versions side by side, and applications of the same object. */
+#define MAX_BESIDE 4
+
 struct FunctionModule
 {
   Modules *modules;
@@ -108,8 +111,9 @@ on_log (guint32 level, const char *text, gpointer data)
   call->events->log (level, text, call->data);
 }
 
-static const RunnerEvents function_events
-    = { .grants = FRAME_GRANT_USER_DATA, .ask = on_ask, .log = on_log, .begin = on_begin };
+static const RunnerEvents function_events = {
+  .grants = FRAME_GRANT_USER_DATA, .forgives_calls = TRUE, .ask = on_ask, .log = on_log, .begin = on_begin
+};
 
 /* --- one version --- */
 
@@ -131,6 +135,7 @@ function_module_new (Modules *modules, const FunctionModuleOptions *options, GEr
   RunnerSetting setting = modules->setting;
   setting.kind = "function";
   setting.max_calls = options->max_calls;
+  setting.n_beside = MAX_BESIDE;
   setting.data = self->data;
   setting.events = &function_events;
   self->runner = module_runner_new (module, &setting);
@@ -206,8 +211,10 @@ function_modules_clear (Modules *modules)
 static gboolean
 read_answer (FrameReader *answer, FunctionModuleResult *result)
 {
-  static const char *const words[]
-      = { [HOST_BAD_INPUT] = "bad-input", [HOST_DENIED] = "denied", [HOST_EXPIRED] = "expired", [HOST_RETRY] = "retry" };
+  static const char *const words[] = { [HOST_BAD_INPUT] = "bad-input",
+                                       [HOST_DENIED] = "denied",
+                                       [HOST_EXPIRED] = "expired",
+                                       [HOST_RETRY] = "retry" };
   guint32 code = frame_get_u32 (answer);
   result->output = frame_get_bytes (answer, &result->n_output);
   result->outcome = FUNCTION_FAILED;

@@ -1,9 +1,9 @@
-/* Protected functions: calls of a vendor's module for one application, with the application's data mapped into
- * it (host/function.h).
+/* Protected functions: calls of a vendor's module for one application, with the application's data mapped
+ * into it (host/function.h).
  *
- * A FunctionModule is one version of an application: its object as the file is, and its data. A new version is
- * a new FunctionModule beside the old one, which is retired: it finishes its calls and goes. Everything happens
- * on the main GMainContext. */
+ * A FunctionModule is one version of an application: its object as the file is, and its data. A new version
+ * is a new FunctionModule beside the old one, which is retired: it finishes its calls and goes. Everything
+ * happens on the main GMainContext. */
 #pragma once
 
 #include "host-server/modules/modules.h"
@@ -78,7 +78,7 @@ typedef struct
 /* @result lives until the callback returns. */
 typedef void (*FunctionModuleDone) (const FunctionModuleResult *result, gpointer data);
 
-/* @done is called once, later, never from inside this; FALSE: too many wait, and it is not called. @events are
- * static. */
+/* @done is called once, later, never from inside this; FALSE: too many wait, and it is not called. @events
+ * are static. */
 gboolean function_module_call (FunctionModule *self, const FunctionModuleRequest *request,
                                const FunctionModuleEvents *events, FunctionModuleDone done, gpointer data);

@@ -76,6 +76,7 @@ modules_new (const ModulesOptions *options)
                                       .memory_bytes = options->memory_bytes,
                                       .kind = "keygen",
                                       .max_calls = MAX_KEYGEN_CALLS,
+                                      .n_beside = 1,
                                       .data = -1 };
   g_queue_init (&modules->function_modules);
   g_queue_init (&modules->refused);

@@ -158,7 +158,8 @@ finish (Call *call, RunnerCallEnd end, const char *reason)
     {
       const char *what = reason != NULL ? reason : "its answer makes no sense";
       log_warning ("modules", "call failed module=%s: %s", module->name, what);
-      note_fault (runner, 1, what);
+      if (runner->setting.events == NULL || !runner->setting.events->forgives_calls)
+        note_fault (runner, 1, what);
     }
   free_frame (call->request);
   free_frame (call->answer);
@@ -525,7 +526,7 @@ start_zygote (ModuleRunner *runner, GError **error)
     .memory_bytes = runner->setting.memory_bytes,
     .cpu_s = runner->setting.cpu_s,
     .deadline_ms = runner->setting.deadline_ms,
-    .max_calls = runner->setting.max_calls,
+    .max_calls = runner->setting.max_calls * runner->setting.n_beside,
     .uid = runner->module->uid,
   };
   runner->launch = launcher_start (runner->setting.launcher, &spec, &events, runner, error);

@@ -41,6 +41,8 @@ typedef gboolean (*RunnerCallDone) (const RunnerCallResult *result, gpointer dat
 typedef struct
 {
   unsigned grants; /* FrameGrant bits */
+  /* Calls are made of users' input, so a fault of one says nothing of the module: it is not counted. */
+  gboolean forgives_calls;
   /* Answers the ask @asked into @answer, which was begun as its answer. */
   void (*ask) (const Frame *asked, Frame *answer, gpointer data);
   /* A line that was logged; also in the host's own log. */
@@ -58,6 +60,7 @@ typedef struct
   gint64 memory_bytes;
   const char *kind;           /* "keygen", "function" */
   guint max_calls;            /* at once */
+  guint n_beside;             /* runners of the module, this one among them, whose processes its user may have */
   int data;                   /* goes along with the object; -1: nothing. Lent */
   const RunnerEvents *events; /* NULL: a call only answers */
 } RunnerSetting;

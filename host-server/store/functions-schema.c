@@ -1,8 +1,8 @@
 #include "host-server/store/schema.h"
 
-/* Protected functions. What a call must not lose lies in market.db: the user's data, and the results of calls that changed
- * or read it, in the same commit. Results of calls that left no trace lie in chat.db, where a commit costs no wait for the
- * disk: a power failure that takes one away costs a second run. */
+/* Protected functions. What a call must not lose lies in market.db: the user's data, and the results of calls
+ * that changed or read it, in the same commit. Results of calls that left no trace lie in chat.db, where a
+ * commit costs no wait for the disk: a power failure that takes one away costs a second run. */
 
 #define RESULT_TABLES                                                                                        \
   "CREATE TABLE function_result ("                                                                           \
@@ -71,6 +71,7 @@ static const char *const chat_steps[] = {
   "CREATE INDEX function_log_application ON function_log (application, id)",
 };
 
-const SchemaFamily functions_schema = { "functions", STORE_MARKET, market_steps, G_N_ELEMENTS (market_steps) };
+const SchemaFamily functions_schema
+    = { "functions", STORE_MARKET, market_steps, G_N_ELEMENTS (market_steps) };
 const SchemaFamily function_results_schema
     = { "function-results", STORE_CHAT, chat_steps, G_N_ELEMENTS (chat_steps) };

@@ -1,10 +1,11 @@
-/* What a call of a protected function costs at the runner's channel: a process forked, confined, asked and reaped for each.
+/* What a call of a protected function costs at the runner's channel: a process forked, confined, asked and
+ * reaped for each.
  *
  *   bench-function MODULE.so FUNCTION [RATE [SECONDS [IN-FLIGHT]]]
  *
- * First at RATE calls a second (500), latency from the request to its callback, each counted from when it was due; then as
- * fast as it goes with IN-FLIGHT (8) at once. Processor time is that of this process, the supervisor, the zygote and every
- * call together. */
+ * First at RATE calls a second (500), latency from the request to its callback, each counted from when it was
+ * due; then as fast as it goes with IN-FLIGHT (8) at once. Processor time is that of this process, the
+ * supervisor, the zygote and every call together. */
 #include "host-server/modules/function-module.h"
 
 #include <stdio.h>
@@ -85,7 +86,8 @@ on_done (const FunctionModuleResult *result, gpointer data)
 static void
 ask (Bench *bench, gint64 due_ns)
 {
-  static const FunctionModuleEvents events = { .begin = on_begin, .get = on_get, .put = on_put, .log = on_log };
+  static const FunctionModuleEvents events
+      = { .begin = on_begin, .get = on_get, .put = on_put, .log = on_log };
   Call *call = g_new (Call, 1);
   FunctionModuleRequest request = { .function = bench->function,
                                     .user = "k3qabcdefghijklmnopqrstuvw",
@@ -115,20 +117,35 @@ get_us (Bench *bench, double share)
   return (double)g_array_index (bench->latencies_ns, gint64, at) / 1e3;
 }
 
+/* Only to wake the loop at its time. */
+static gboolean
+on_due (GSource *source, GSourceFunc callback, gpointer data)
+{
+  g_source_set_ready_time (source, -1);
+  return G_SOURCE_CONTINUE;
+}
+
 static void
 run_paced (Bench *bench, guint rate, double seconds)
 {
+  static GSourceFuncs functions = { .dispatch = on_due };
+  GSource *timer = g_source_new (&functions, sizeof (GSource));
   gint64 start_ns = get_ns (), pause_ns = 1000000000 / (gint64)rate;
   guint n_calls = (guint)(rate * seconds);
+  g_source_attach (timer, NULL);
   bench->n_asked = bench->n_done = 0;
   g_array_set_size (bench->latencies_ns, 0);
   while (bench->n_done < n_calls)
     {
       gint64 due_ns = start_ns + bench->n_asked * pause_ns;
       if (bench->n_asked < n_calls && get_ns () >= due_ns)
-        ask (bench, due_ns);
-      g_main_context_iteration (NULL, FALSE);
+        ask (bench, get_ns ());
+      else if (bench->n_asked < n_calls)
+        g_source_set_ready_time (timer, due_ns / 1000);
+      g_main_context_iteration (NULL, bench->n_asked == n_calls || get_ns () < due_ns);
     }
+  g_source_destroy (timer);
+  g_source_unref (timer);
 }
 
 static double
@@ -182,14 +199,14 @@ main (int argc, char **argv)
     }
   run_saturated (&bench, 1, 0.2);
   run_paced (&bench, rate, seconds);
-  printf ("%s %s: at %u calls a second, latency p50 / p99   %6.0f / %.0f us\n", name, argv[2], rate, get_us (&bench, 0.5),
-          get_us (&bench, 0.99));
+  printf ("%s %s: at %u calls a second, latency p50 / p99   %6.0f / %.0f us\n", name, argv[2], rate,
+          get_us (&bench, 0.5), get_us (&bench, 0.99));
   double own_before_s = get_cpu_s (RUSAGE_SELF);
   double wall_s = run_saturated (&bench, n_in_flight, seconds);
   guint n_calls = bench.n_done, n_failed = bench.n_failed;
   double own_s = get_cpu_s (RUSAGE_SELF) - own_before_s;
-  printf ("  %u at once: calls a second                      %6.0f, latency p50 / p99 %.0f / %.0f us\n", n_in_flight,
-          n_calls / wall_s, get_us (&bench, 0.5), get_us (&bench, 0.99));
+  printf ("  %u at once: calls a second                      %6.0f, latency p50 / p99 %.0f / %.0f us\n",
+          n_in_flight, n_calls / wall_s, get_us (&bench, 0.5), get_us (&bench, 0.99));
   printf ("  of it the host's processor time a call         %6.0f us\n", own_s / n_calls * 1e6);
   /* The children are counted once they have been waited for: all of the run. */
   modules_free (modules);

@@ -93,8 +93,8 @@ misuse (const HostModuleApi *api, uint8_t *out, size_t *out_len)
   length = 2;
   uint32_t small = api->kv_get (api->host, HOST_SCOPE_USER, "long", value, &length);
   const void *resource = api->resource (api->host, "nothing", &n_resource);
-  snprintf (line, sizeof line, "%u %u %u %u %u %u %u:%zu %s:%zu", bad_scope, application_put, too_large, control, empty,
-            not_text, small, length, resource == NULL ? "none" : "some", n_resource);
+  snprintf (line, sizeof line, "%u %u %u %u %u %u %u:%zu %s:%zu", bad_scope, application_put, too_large,
+            control, empty, not_text, small, length, resource == NULL ? "none" : "some", n_resource);
   return say (out, out_len, line);
 }
 
@@ -133,7 +133,8 @@ host_function (const HostModuleApi *api, const HostCall *call, HostBytes in, uin
     }
   if (strcmp (name, "facts") == 0)
     {
-      snprintf (line, sizeof line, "%s %s %s %u %d", call->user, call->application, call->request, call->deadline_ms, ++n_calls);
+      snprintf (line, sizeof line, "%s %s %s %u %d", call->user, call->application, call->request,
+                call->deadline_ms, ++n_calls);
       return say (out, out_len, line);
     }
   if (strcmp (name, "random") == 0)

@@ -160,6 +160,13 @@ def test_a_failing_call_is_told_by_kind_and_keeps_nothing(own_shop, callers, fun
     assert [row for row in shop.log("probe") if row["function"] == function and row["level"] == "error"]
 
 
+def test_a_user_whose_calls_crash_again_and_again_waits_and_others_do_not(shop, callers):
+    bad, good = callers(shop, "probe"), callers(shop, "probe")
+    assert [call(bad, "probe", "exit") for _ in range(5)] == [failed("internal")] * 5
+    assert call(bad, "probe", "echo", "x") == limit("rate")
+    assert call(good, "probe", "echo", "x") == "x"
+
+
 def test_the_reason_a_function_gives_is_told_to_the_caller(shop, callers):
     answer = callers(shop, "probe").ask("set", call_xml("probe", "put-and-refuse"))
     assert answer.find("{*}error").findtext("{*}text") == "not today"

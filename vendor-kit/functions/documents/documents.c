@@ -1,11 +1,11 @@
-/* A protected function with data of its own for each user: how many documents and words somebody has had counted, and how
- * often the same document came.
+/* A protected function with data of its own for each user: how many documents and words somebody has had
+ * counted, and how often the same document came.
  *
  *   count TEXT   →  "words 5, documents 3, new" (or "seen 2 times")
  *   total ""     →  "documents 3, words 41"
  *
- * What it keeps is private to the user, and counted exactly: a call that is asked again, or run again because another came
- * in between, counts once. */
+ * What it keeps is private to the user, and counted exactly: a call that is asked again, or run again because
+ * another came in between, counts once. */
 #include <host/function.h>
 
 #include <ctype.h>

@@ -8,7 +8,8 @@
  *   forecast "Lisbon 2026-07-14"  →  "Lisbon, 14 July: 18 to 29 °C, dry (2 %)"
  *   places ""                     →  a place a line
  *
- * The table is read where it lies in memory, sorted or not. The same place and day always give the same words. */
+ * The table is read where it lies in memory, sorted or not. The same place and day always give the same
+ * words. */
 #include <host/function.h>
 
 #include <stdbool.h>
@@ -75,8 +76,9 @@ pick (const char *place, int year, int month, int day, int below)
 static int
 tell (const Row *row, int year, int day, uint8_t *out, size_t *out_len)
 {
-  static const char *const months[] = { "January", "February", "March",     "April",   "May",      "June",
-                                        "July",    "August",   "September", "October", "November", "December" };
+  static const char *const months[]
+      = { "January", "February", "March",     "April",   "May",      "June",
+          "July",    "August",   "September", "October", "November", "December" };
   int chance = pick (row->place, year, row->month, day, 100);
   const char *sky = chance < row->rain ? "rain" : chance < 2 * row->rain ? "clouds" : "dry";
   int low = row->low + pick (row->place, year, row->month, day, 3) - 1;
