@@ -376,6 +376,7 @@ on_loaded (ModuleRunner *runner, const Frame *frame)
     }
   launch_set_phase (runner->launch, FRAME_PHASE_SERVE);
   runner->state = ZYGOTE_SERVING;
+  registry_note_verified (runner->setting.registry, runner->module);
   runner->due_us = g_get_monotonic_time () + IDLE_US;
   pump (runner);
 }
@@ -661,6 +662,12 @@ module_runner_free (ModuleRunner *runner)
   g_source_unref (runner->tick);
   g_free (runner->frame);
   g_free (runner);
+}
+
+gboolean
+module_runner_is_serving (const ModuleRunner *runner)
+{
+  return runner->state == ZYGOTE_SERVING && runner->generation == runner->module->generation;
 }
 
 gboolean

@@ -45,6 +45,9 @@ void module_runner_stop (ModuleRunner *runner);
 /* After the launcher was freed, whose last events come here. */
 void module_runner_free (ModuleRunner *runner);
 
+/* Whether it has a process that loaded the module's present file and takes calls. */
+gboolean module_runner_is_serving (const ModuleRunner *runner);
+
 /* @request is a whole FRAME_ASK of phase CALL with call id 1; it is copied. @done is called once, never from
  * inside. FALSE: too many calls wait, and @done is not called. */
 gboolean module_runner_call (ModuleRunner *runner, const Frame *request, RunnerCallDone done, gpointer data);

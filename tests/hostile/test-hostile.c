@@ -529,6 +529,16 @@ test_hostile_ten_thousand_calls_leave_nothing_and_count_from_one (Fixture *fixtu
 }
 
 static void
+assert_told_of_crash (const ModulesFacts *facts, gpointer data)
+{
+  gboolean is_hostile = g_str_equal (facts->module, "hostile.so");
+  g_assert_cmpstr (modules_life_name (facts->life), ==, is_hostile ? "crashed" : "installed");
+  g_assert_cmpuint (facts->n_faults, ==, is_hostile ? 5 : 0);
+  if (is_hostile)
+    g_assert_nonnull (strstr (facts->reason, "signal 11"));
+}
+
+static void
 test_hostile_module_that_fails_again_and_again_is_quarantined_and_tried_later (Fixture *fixture,
                                                                                gconstpointer data)
 {
@@ -542,6 +552,7 @@ test_hostile_module_that_fails_again_and_again_is_quarantined_and_tried_later (F
       outcome_clear (&outcome);
     }
   g_assert_cmpint (modules_get_state (fixture->modules, "hostile.so"), ==, MODULES_STATE_QUARANTINED);
+  modules_foreach (fixture->modules, assert_told_of_crash, NULL);
   call (fixture, "hostile.so", "", &outcome);
   g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
   outcome_clear (&outcome);

@@ -37,10 +37,10 @@ assert_names_landlock (const char *text)
 }
 
 static void
-on_listed (const char *module, ModulesState state, const char *reason, gpointer data)
+on_listed (const ModulesFacts *facts, gpointer data)
 {
-  g_assert_cmpint (state, ==, MODULES_STATE_REFUSED);
-  assert_names_landlock (reason);
+  g_assert_cmpint (facts->life, ==, MODULES_LIFE_REFUSED);
+  assert_names_landlock (facts->reason);
   ++*(guint *)data;
 }
 
