@@ -221,5 +221,7 @@ climb_out_by_dots (void)
 const char *
 open_root_of_itself (void)
 {
-  return tell (open ("/proc/self/root/etc/passwd", O_RDONLY));
+  return tell (open ("/proc/self/root"
+                     "/etc/passwd",
+                     O_RDONLY));
 }
