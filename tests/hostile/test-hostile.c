@@ -108,7 +108,7 @@ static const Row rows[] = {
   { "call_abort", ALL (CRASHED) },
   { "call_exit", { "!status 0", "!status 0 and without an answer", "!status 0 and without an answer" } },
   { "write_null", ALL (CRASHED) },
-  { "close_everything", { "!signal 9|status 1", "done", "!without an answer" } },
+  { "close_everything", { "!signal 9|status 1", "!without an answer", "!without an answer" } },
   { "swallow_calls", { "!ended without an answer", NULL, NULL } },
   { "answer_twice", LIE ("!misplaced", "!went on after its answer") },
   { "answer_another_call", LIE ("!misplaced", "!answered what was not asked") },
@@ -511,8 +511,11 @@ test_hostile_ten_thousand_calls_leave_nothing_and_count_from_one (Fixture *fixtu
       g_assert_cmpstr (outcome.reason, ==, "");
       g_assert_cmpstr (outcome.serial, ==, "1");
       outcome_clear (&outcome);
-      if (i == 999)
-        before = measure ();
+      if (i != 999)
+        continue;
+      /* Processes that wait for calls end in a quiet moment. */
+      assert_nothing_is_left (1);
+      before = measure ();
     }
   assert_nothing_is_left (1);
   Held after = measure ();
