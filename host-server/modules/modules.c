@@ -30,14 +30,6 @@ typedef struct
 } KeygenCall;
 
 const char *
-modules_state_name (ModulesState state)
-{
-  static const char *const names[] = { "absent", "ready", "quarantined", "unsuitable", "refused" };
-  g_return_val_if_fail (state < G_N_ELEMENTS (names), "?");
-  return names[state];
-}
-
-const char *
 modules_outcome_name (ModulesOutcome outcome)
 {
   static const char *const names[] = { "ok", "refused", "retry", "failed", "unavailable" };

@@ -43,7 +43,6 @@ typedef enum
 
 /* @module is the manifest's `module=`, a path inside the folder. Looks at the file now. */
 ModulesState modules_get_state (Modules *modules, const char *module);
-const char *modules_state_name (ModulesState state);
 
 /* What an operator is told of a module. */
 typedef enum

@@ -63,7 +63,7 @@ clean (const char *text)
   return g_string_free (line, FALSE);
 }
 
-static Row *
+static G_GNUC_PRINTF (4, 0) Row *
 add (Report *report, ReportVerdict verdict, const char *name, const char *format, va_list rest)
 {
   g_autofree char *text = g_strdup_vprintf (format, rest);

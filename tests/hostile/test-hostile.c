@@ -115,7 +115,7 @@ static const Row rows[] = {
   { "answer_too_much", LIE ("!no frame", "!no frame") },
   { "answer_less_than_said", LIE ("!truncated", "!no frame") },
   { "send_unknown_frame", LIE ("!unknown", "!no frame") },
-  { "send_nothing", LIE ("!signal 9", "!without an answer") },
+  { "send_nothing", LIE ("!signal 9|status 0", "!without an answer") },
   { "send_descriptor", LIE ("!no frame", "!no frame") },
   { "flood_log", ALL ("done") },
   { "flood_log_by_hand", LIE ("!does not send", "!flooded the log") },
