@@ -34,7 +34,9 @@ static const CommandForm forms[] = {
   { "order", NULL, COMMAND_ORDER, 0, 1, 0 },
   { "decline", NULL, COMMAND_DECLINE, 1, 1, 0 },
   { "receipt", NULL, COMMAND_RECEIPT, 1, 1, 0 },
+  { "function", "call", COMMAND_FUNCTION, 3, 4, 0 },
   { "plugin", "list", COMMAND_PLUGIN, 1, 1, 0 },
+  { "plugin", "check", COMMAND_PLUGIN, 2, 2, 0 },
   { "plugin", "install", COMMAND_PLUGIN, 2, 2, OPTION_YES },
   { "plugin", "use", COMMAND_PLUGIN, 2, 1000, OPTION_YES | OPTION_TO },
 };
@@ -56,7 +58,10 @@ arguments_peek_help (void)
          "  order [ID]                 one of your orders, or all of them\n"
          "  decline ID                 give up an order that is not paid\n"
          "  receipt ID                 the host's signed receipt of a fulfilled order, verified\n"
+         "  function call APPLICATION NAME [ARGUMENT]\n"
+         "                             run a function that its vendor keeps on the server\n"
          "  plugin list                installed plugins\n"
+         "  plugin check FILE          whether a .legacy or .plugin file and its object are right, for vendors\n"
          "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it\n"
          "  plugin use ID [--yes] [--to JID] [-- COMMAND INPUT…]\n"
          "                             start a plugin, register it if need be, run one of its commands\n"

@@ -325,7 +325,10 @@ plugin_host_install_async (PluginHost *host, const char *path, GCancellable *can
   g_task_set_task_data (task, installation, installation_free);
   installation->host = host;
   package = plugin_package_read (path, &error);
-  if (package != NULL)
+  if (package != NULL && package->descriptor->is_keygen)
+    error = g_error_new (PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR,
+                         "'%s' describes a keygen, which belongs on a server", package->file);
+  else if (package != NULL)
     installation->stored = plugin_package_store (package, host->plugins_folder, &error);
   if (installation->stored == NULL)
     {

@@ -186,9 +186,12 @@ run_once (const PluginCheck *check, char **problem)
   if (run.reason != NULL)
     return run;
 
+  static const DescriptorPhase phases[]
+      = { DESCRIPTOR_PHASE_INIT, DESCRIPTOR_PHASE_CHECK, DESCRIPTOR_PHASE_START, DESCRIPTOR_PHASE_STOP };
   DescriptorClass class = DESCRIPTOR_CLASS_OK;
-  for (DescriptorPhase phase = DESCRIPTOR_PHASE_INIT; phase < DESCRIPTOR_N_PHASES; phase++)
+  for (gsize i = 0; i < G_N_ELEMENTS (phases); i++)
     {
+      DescriptorPhase phase = phases[i];
       run.at = descriptor_phase_names[phase];
       /* Connections fail here, and then so may its start: that is no fault. */
       if (phase == DESCRIPTOR_PHASE_START && check->descriptor->n_connect > 0)
