@@ -108,7 +108,7 @@ def test_each_customer_of_a_legacy_keygen_gets_another_serial(shop, device, grou
 
 def test_modules_show_a_legacy_keygen_and_not_its_object(shop):
     listed = {one["module"]: one["state"] for one in shop.host.hostctl_json("module", "list")}
-    assert listed["almanac-keygen.legacy"] == "ready"
+    assert listed["almanac-keygen.legacy"] in ("installed", "running")
     assert "libkgclassic.so" not in listed
 
 
