@@ -243,7 +243,7 @@ read_permission (Parser *parser, Entry *entry)
     descriptor->has_threads = parser_read_yes_no (parser, entry);
   else if (strcmp (key, "identity") == 0)
     descriptor->sees_identity = parser_read_yes_no (parser, entry);
-  else if (strcmp (key, "functions") == 0 && descriptor->kind == DESCRIPTOR_NATIVE)
+  else if (strcmp (key, "functions") == 0 && !descriptor->is_keygen)
     descriptor->calls_functions = parser_read_yes_no (parser, entry);
   else if (strcmp (key, "messages") == 0 && descriptor->kind == DESCRIPTOR_NATIVE)
     {

@@ -233,7 +233,8 @@ typedef enum
   DESCRIPTOR_DO_OUTPUT,  /* `-> output`: its argument `text`, of `length` bytes if it has that, is appended to
                           * the answer of the command that runs */
   DESCRIPTOR_DO_COPY,    /* `-> copy serial`: writes a variable to its argument `buffer` of `size` bytes */
-  DESCRIPTOR_DO_READY,   /* `-> ready`: what `thread=yes` started is at work */
+  DESCRIPTOR_DO_FUNCTION, /* `-> function NAME`: calls a function on the server with its argument `input` */
+  DESCRIPTOR_DO_READY,    /* `-> ready`: what `thread=yes` started is at work */
 } DescriptorAction;
 
 /* A symbol that the object imports from its old host, or gets as a callback. */
@@ -247,9 +248,10 @@ typedef struct
   DescriptorAction action;
   DescriptorVariable variable;
   DescriptorTime time;
-  int64_t value;    /* what it returns */
-  bool has_value;   /* of a copy: else it returns the text's length */
-  bool is_callback; /* some call or table passes its address */
+  int64_t value;     /* what it returns */
+  bool has_value;    /* of a copy: else it returns the text's length */
+  bool is_callback;  /* some call or table passes its address */
+  char function[65]; /* of DESCRIPTOR_DO_FUNCTION */
 } DescriptorProvide;
 
 /* One word of a table that the object is given. */

@@ -117,6 +117,7 @@ static const Rule server_call_rules[] = {
   QUIET_RULES,
   IF (sendmsg, 1, IS (0, FILTER_CHANNEL_FD)),
   IF (recvmsg, 1, IS (0, FILTER_CHANNEL_FD)),
+  IF (close, 1, IS (0, FILTER_CHANNEL_FD)),
 };
 
 #define CLIENT_RULES                                                                                         \

@@ -61,6 +61,22 @@ static const FrameRow rows[] = {
   /* key, whether to keep or forget it, the value */
   { FRAME_OP_STORE_PUT, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_ASK, "store-put", "sub", "" },
   { FRAME_OP_WAKE, FRAME_FROM_HOST | FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "wake", "", NULL },
+  /* bits of HostMessageWay */
+  { FRAME_OP_WATCH_MESSAGES, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_SEE_MESSAGES, FRAME_EVENT,
+    "watch-messages", "u", NULL },
+  /* way, whether it is late, peer, text, time */
+  { FRAME_OP_MESSAGE, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_ASK, "message", "uussx", "" },
+  /* peer or "", text */
+  { FRAME_OP_SEND_MESSAGE, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_SEND_MESSAGES, FRAME_ASK,
+    "send-message", "ss", "" },
+  /* the plugin's number, function, argument */
+  { FRAME_OP_REQUEST_FUNCTION, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_FUNCTIONS, FRAME_EVENT,
+    "request-function", "usb", NULL },
+  /* that number, HostResult, reason, what it returned */
+  { FRAME_OP_FUNCTION_RESULT, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_ASK, "function-result", "uusb", "" },
+  /* function, argument. The answer: HostResult, reason, what it returned */
+  { FRAME_OP_RUN_FUNCTION, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_FUNCTIONS, FRAME_ASK,
+    "run-function", "sb", "usb" },
 };
 
 const FrameRow *

@@ -114,6 +114,12 @@ typedef enum
   FRAME_OP_STORE_GET,        /* runner: a stored value */
   FRAME_OP_STORE_PUT,        /* runner: keep or forget a value */
   FRAME_OP_WAKE,             /* runner: a thread wants the first one to be called; the host sends it back */
+  FRAME_OP_WATCH_MESSAGES,   /* runner: which messages the plugin wants to see */
+  FRAME_OP_MESSAGE,          /* host: a copy of one */
+  FRAME_OP_SEND_MESSAGE,     /* runner: send one in the user's name */
+  FRAME_OP_REQUEST_FUNCTION, /* runner: a native plugin calls a function; FUNCTION_RESULT follows */
+  FRAME_OP_FUNCTION_RESULT,  /* host: how that ended */
+  FRAME_OP_RUN_FUNCTION,     /* runner: a legacy plugin calls a function and waits for its result */
 } FrameOp;
 
 /* What FRAME_OP_LOAD_PLUGIN is for, and what its answer says. */

@@ -10,6 +10,8 @@ find_part (DescriptorProvide *provide, const char *name, DescriptorType type)
 
   if (strcmp (name, "text") == 0 && (type == DESCRIPTOR_CSTR || type == DESCRIPTOR_PTR))
     return &provide->text_arg;
+  if (strcmp (name, "input") == 0 && type == DESCRIPTOR_CSTR)
+    return &provide->text_arg;
   if (strcmp (name, "title") == 0 && type == DESCRIPTOR_CSTR)
     return &provide->title_arg;
   if (strcmp (name, "level") == 0 && is_integer)
@@ -115,6 +117,30 @@ read_copy (Reader *reader, DescriptorProvide *provide)
     (void)read_returned (reader, provide);
 }
 
+/* The name behind `-> function`: what the server calls it. */
+static void
+read_function (Reader *reader, DescriptorProvide *provide)
+{
+  static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  char c = reader_peek (reader);
+  size_t length = c != '\0' && strchr (first, c) != NULL ? strspn (reader->next, rest) : 0;
+
+  provide->action = DESCRIPTOR_DO_FUNCTION;
+  if (length == 0 || length >= sizeof provide->function)
+    reader_refuse (reader, "which function? '-> function NAME'");
+  else if (provide->result != DESCRIPTOR_CSTR || provide->text_arg < 0
+           || provide->args[provide->text_arg] != DESCRIPTOR_CSTR)
+    reader_refuse (reader, "a function is 'cstr (cstr input)'");
+  else if (!reader->descriptor->calls_functions)
+    reader_refuse (reader, "a function needs functions=yes in [Permissions]");
+  else
+    {
+      memcpy (provide->function, reader->next, length);
+      reader->next += length;
+    }
+}
+
 static void
 read_action (Reader *reader, DescriptorProvide *provide)
 {
@@ -133,6 +159,8 @@ read_action (Reader *reader, DescriptorProvide *provide)
       provide->action = word[0] == 'n' ? DESCRIPTOR_DO_NOTIFY : DESCRIPTOR_DO_OUTPUT;
       read_deed (reader, provide, word);
     }
+  else if (strcmp (word, "function") == 0 && reader->use == SIGNATURE_PLAIN)
+    read_function (reader, provide);
   else if (strcmp (word, "copy") == 0)
     read_copy (reader, provide);
   else if (strcmp (word, "ready") == 0 && reader->use == SIGNATURE_PLAIN)

@@ -176,6 +176,16 @@ test_frame_check_refuses_what_is_not_granted (void)
   g_assert_cmpint (frame_check (frame, n, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, 0), ==, FRAME_UNGRANTED);
   g_assert_cmpint (frame_check (frame, n, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_CONNECT), ==,
                    FRAME_FINE);
+
+  /* A keygen that asks for a user's data, as only a function may. */
+  frame_begin (frame, FRAME_OP_KV_GET, FRAME_ASK, 1);
+  frame_put_text (frame, "key");
+  n = get_packet_size (frame);
+  g_assert_cmpint (frame_check (frame, n, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, 0), ==, FRAME_UNGRANTED);
+  g_assert_cmpint (frame_check (frame, n, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, FRAME_GRANT_USER_DATA), ==,
+                   FRAME_FINE);
+  g_assert_cmpint (frame_check (frame, n, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_USER_DATA), ==,
+                   FRAME_MISPLACED);
 }
 
 static void

@@ -351,3 +351,9 @@ app_run (const Arguments *arguments, const Command *command)
   g_main_loop_unref (app.loop);
   return app.exit_code;
 }
+
+char *
+app_dup_account (App *app)
+{
+  return dup_account (app->arguments, app->folder, NULL);
+}

@@ -54,6 +54,9 @@ char *app_dup_reply_text (const Reply *reply, ExitCode *code);
 /* What the user must know of a certificate that cannot be trusted. */
 char *app_dup_certificate_text (App *app, const SessionReport *report);
 
+/* The account that was named, or the only one there is; NULL: neither. For commands that need no server. */
+char *app_dup_account (App *app);
+
 /* Whether someone could be asked. */
 gboolean app_has_terminal (void);
 /* Asks on the terminal; FALSE without one, or if the answer is not yes. Only before the loop turns. */

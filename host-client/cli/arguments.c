@@ -38,6 +38,8 @@ static const CommandForm forms[] = {
   { "plugin", "list", COMMAND_PLUGIN, 1, 1, 0 },
   { "plugin", "check", COMMAND_PLUGIN, 2, 2, 0 },
   { "plugin", "install", COMMAND_PLUGIN, 2, 2, OPTION_YES },
+  { "plugin", "allow", COMMAND_PLUGIN, 3, 3, 0 },
+  { "plugin", "forbid", COMMAND_PLUGIN, 3, 3, 0 },
   { "plugin", "use", COMMAND_PLUGIN, 2, 1000, OPTION_YES | OPTION_TO },
 };
 
@@ -60,9 +62,11 @@ arguments_peek_help (void)
          "  receipt ID                 the host's signed receipt of a fulfilled order, verified\n"
          "  function call APPLICATION NAME [ARGUMENT]\n"
          "                             run a function that its vendor keeps on the server\n"
-         "  plugin list                installed plugins\n"
+         "  plugin list                installed plugins and how they are\n"
          "  plugin check FILE          whether a .legacy or .plugin file and its object are right, for vendors\n"
-         "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it\n"
+         "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it; shows what it\n"
+         "                             asks for, and --yes agrees to that\n"
+         "  plugin allow|forbid ID JID     whom a plugin may write to besides the chat that is open\n"
          "  plugin use ID [--yes] [--to JID] [-- COMMAND INPUT…]\n"
          "                             start a plugin, register it if need be, run one of its commands\n"
          "\n"

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host-client/cli/market-view.h"
 #include "host-client/core/jid.h"
 
 /* ---- login ---- */
@@ -139,6 +140,50 @@ on_asked (const char *jid, const char *words, gpointer data)
     output_line ("%s asks to see when you are there", jid);
 }
 
+static void
+on_notified (DeskPlugin *plugin, const char *title, const char *text, gpointer data)
+{
+  App *app = data;
+  if (app->arguments->is_json)
+    output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", "notification", "plugin",
+                            desk_plugin_peek_id (plugin), "title", title, "text", text));
+  else
+    output_line ("[%s] %s: %s", desk_plugin_peek_name (plugin), title, text);
+}
+
+static void
+on_plugin_sent (DeskPlugin *plugin, const char *peer, const char *text, gpointer data)
+{
+  App *app = data;
+  if (app->arguments->is_json)
+    output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", "plugin-sent", "plugin",
+                            desk_plugin_peek_id (plugin), "to", peer, "body", text));
+  else
+    output_line ("[%s] to <%s> %s", desk_plugin_peek_name (plugin), peer, text);
+}
+
+/* Nobody is here to be asked. */
+static void
+on_plugin_ask (DeskPlugin *plugin, const DialogueView *view, gpointer data)
+{
+  dialogue_answer (desk_plugin_peek_dialogue (plugin), FALSE);
+}
+
+static void
+on_plugin_end (DeskPlugin *plugin, const DialogueView *view, gpointer data)
+{
+  App *app = data;
+  if (app->arguments->is_json)
+    output_json (json_pack ("{s:s, s:s, s:b, s:s}", "event", "plugin", "plugin", desk_plugin_peek_id (plugin),
+                            "running", view->state == PURCHASE_RUNNING, "reason",
+                            view->text != NULL ? view->text : ""));
+  else
+    {
+      g_autofree char *text = market_view_end (desk_plugin_peek_name (plugin), view);
+      output_line ("%s", text);
+    }
+}
+
 static gboolean
 on_listened (gpointer data)
 {
@@ -151,6 +196,10 @@ start_listen (App *app)
 {
   static const ChatEvents chat_events = { .received = on_received };
   static const RosterEvents roster_events = { .asked = on_asked };
+  static const DeskEvents desk_events
+      = { .ask = on_plugin_ask, .end = on_plugin_end, .notify = on_notified, .sent = on_plugin_sent };
+  desk_set_events (client_peek_desk (app->client), &desk_events, app);
+  desk_start_watchers (client_peek_desk (app->client));
   chat_set_events (client_peek_chat (app->client), &chat_events, app);
   roster_set_events (client_peek_roster (app->client), &roster_events, app);
   if (app->arguments->listen_s > 0)

@@ -9,6 +9,8 @@ find_plugin_command (const char *word)
     return &command_plugin_list;
   if (strcmp (word, "check") == 0)
     return &command_plugin_check;
+  if (strcmp (word, "allow") == 0 || strcmp (word, "forbid") == 0)
+    return &command_plugin_allow;
   return strcmp (word, "install") == 0 ? &command_plugin_install : &command_plugin_use;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host-client/cli/consent.h"
 #include "host-client/cli/market-view.h"
 #include "host-client/core/jid.h"
 #include "host-client/core/plugin-check.h"
@@ -19,22 +20,29 @@ new_host (App *app, GError **error)
 /* ---- list ---- */
 
 static void
-print_plugin (App *app, const PluginInfo *info)
+print_status (App *app, const PluginStatus *status)
 {
-  const char *kind = info->kind == PLUGIN_KIND_LEGACY ? "legacy" : "native";
+  const PluginInfo *info = status->info; /* NULL: its files cannot be read */
+  const char *kind = info == NULL ? "unknown" : info->kind == PLUGIN_KIND_LEGACY ? "legacy" : "native";
   if (app->arguments->is_json)
     {
       json_t *commands = json_array ();
-      for (gsize i = 0; i < info->n_commands; i++)
+      for (gsize i = 0; info != NULL && i < info->n_commands; i++)
         json_array_append_new (commands, json_string (info->commands[i].name));
-      output_json (json_pack ("{s:s, s:s, s:s, s:s, s:o}", "id", info->id, "name", info->name, "version",
-                              info->version, "kind", kind, "commands", commands));
+      output_json (json_pack ("{s:s, s:s, s:s, s:s, s:o, s:s, s:s}", "id", status->id, "name",
+                              info != NULL ? info->name : status->id, "version",
+                              info != NULL ? info->version : "", "kind", kind, "commands", commands, "state",
+                              plugin_status_name (status->kind), "reason", status->reason));
       return;
     }
-  g_autoptr (GString) commands = g_string_new (NULL);
-  for (gsize i = 0; i < info->n_commands; i++)
-    g_string_append_printf (commands, " /%s", info->commands[i].name);
-  output_line ("%s  %s %s  %s %s", info->id, info->name, info->version, kind, commands->str);
+  g_autoptr (GString) line = g_string_new (NULL);
+  g_string_append_printf (line, "%s  %s %s  %s  %s", status->id, info != NULL ? info->name : "?",
+                          info != NULL ? info->version : "?", kind, plugin_status_name (status->kind));
+  if (status->reason[0] != '\0')
+    g_string_append_printf (line, " (%s)", status->reason);
+  for (gsize i = 0; info != NULL && i < info->n_commands; i++)
+    g_string_append_printf (line, " /%s", info->commands[i].name);
+  output_line ("%s", line->str);
 }
 
 static void
@@ -47,9 +55,10 @@ start_list (App *app)
       app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
       return;
     }
-  g_autoptr (GPtrArray) installed = plugin_host_list (host);
-  for (guint i = 0; i < installed->len; i++)
-    print_plugin (app, g_ptr_array_index (installed, i));
+  g_autofree char *account = app_dup_account (app);
+  g_autoptr (GPtrArray) states = plugin_host_list_states (host, account);
+  for (guint i = 0; i < states->len; i++)
+    print_status (app, g_ptr_array_index (states, i));
   app_finish (app, EXIT_DONE);
 }
 
@@ -133,49 +142,20 @@ on_installed (GObject *source, GAsyncResult *result, gpointer data)
   app_finish (app, EXIT_DONE);
 }
 
-/* What it asks for, in words: the user's consent is to this. */
-static char *
-describe_grants (const PluginInfo *info)
-{
-  g_autofree char *connect = g_strjoinv (", ", info->connect);
-  g_autofree char *paths = g_strjoinv (", ", info->read_paths);
-  g_autoptr (GString) out = g_string_new (NULL);
-  g_string_append_printf (out, "%s %s (%s) asks for:\n  network: %s", info->name, info->version, info->id,
-                          connect[0] != '\0' ? connect : "none");
-  g_string_append_printf (out, "\n  private storage: %" G_GUINT64_FORMAT " bytes", info->data_bytes);
-  if (paths[0] != '\0')
-    g_string_append_printf (out, "\n  files it may read: %s", paths);
-  if (info->sees_identity)
-    g_string_append (out, "\n  your address");
-  if (info->messages != PLUGIN_MESSAGES_NONE)
-    g_string_append_printf (out, "\n  your messages: %s",
-                            info->messages == PLUGIN_MESSAGES_SEE ? "see" : "see and send");
-  g_string_append (out, "\nInstall it?");
-  return g_strdup (out->str);
-}
-
 static void
 start_install (App *app)
 {
   g_autoptr (GError) error = NULL;
   const char *path = app->arguments->words[1];
   g_autoptr (PluginInfo) info = plugin_info_read (path, &error);
-  if (info == NULL)
-    {
-      app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
-      return;
-    }
-  g_autofree char *question = describe_grants (info);
-  /* A script that says "install" has said yes. */
-  if (!app->arguments->has_yes && app_has_terminal () && !app_ask (question))
-    {
-      app_fail (app, EXIT_REFUSED, "not installed");
-      return;
-    }
-  app->state = new_host (app, &error);
+  if (info != NULL)
+    app->state = new_host (app, &error);
   app->free_state = (GDestroyNotify)plugin_host_free;
   if (app->state == NULL)
     app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
+  else if (!consent_ask (app, app->state, info))
+    app_fail (app, EXIT_REFUSED, "not installed: %s",
+              app_has_terminal () ? "you did not agree" : "--yes agrees to what it asks for");
   else
     plugin_host_install_async (app->state, path, NULL, on_installed, app);
 }
@@ -184,6 +164,42 @@ const Command command_plugin_install = {
   .kind = COMMAND_PLUGIN,
   .is_offline = TRUE,
   .start = start_install,
+};
+
+/* ---- allow, forbid ---- */
+
+static void
+start_allow (App *app)
+{
+  g_autoptr (GError) error = NULL;
+  char **words = app->arguments->words;
+  gboolean is_allowed = strcmp (words[0], "allow") == 0;
+  g_autofree char *account = app_dup_account (app);
+  g_autofree char *peer = jid_prepare_bare (words[2]);
+  g_autoptr (PluginHost) host = new_host (app, &error);
+  if (host == NULL)
+    app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
+  else if (account == NULL)
+    app_fail (app, EXIT_USAGE, "which account? use --account JID");
+  else if (peer == NULL)
+    app_fail (app, EXIT_USAGE, "'%s' is not an address", words[2]);
+  else if (!plugin_host_allow (host, words[1], account, peer, is_allowed, &error))
+    app_fail (app, EXIT_REFUSED, "%s", error->message);
+  else
+    {
+      if (app->arguments->is_json)
+        output_json (json_pack ("{s:s, s:s, s:s}", "event", is_allowed ? "allowed" : "forbidden", "plugin",
+                                words[1], "peer", peer));
+      else
+        output_line ("%s %s write to %s", words[1], is_allowed ? "may" : "may no longer", peer);
+      app_finish (app, EXIT_DONE);
+    }
+}
+
+const Command command_plugin_allow = {
+  .kind = COMMAND_PLUGIN,
+  .is_offline = TRUE,
+  .start = start_allow,
 };
 
 /* ---- use ---- */

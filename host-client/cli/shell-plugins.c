@@ -112,11 +112,23 @@ on_result (DeskPlugin *plugin, PluginResult result, const char *text, gpointer t
   errand_free (errand);
 }
 
+static void
+on_sent (DeskPlugin *plugin, const char *peer, const char *text, gpointer data)
+{
+  Shell *shell = data;
+  g_autofree char *label = g_strcmp0 (peer, shell->peer) == 0
+                               ? g_strdup_printf ("me [%s]", desk_plugin_peek_name (plugin))
+                               : g_strdup_printf ("me [%s] to %s", desk_plugin_peek_name (plugin),
+                                                  shell_peek_label (shell, peer));
+  shell_print_chat (shell, clock_get_wall_us (shell->app->clock), label, text, TRUE);
+}
+
 void
 shell_plugins_init (Shell *shell)
 {
-  static const DeskEvents events
-      = { .ask = on_ask, .show = on_show, .end = on_end, .notify = on_notify, .result = on_result };
+  static const DeskEvents events = {
+    .ask = on_ask, .show = on_show, .end = on_end, .notify = on_notify, .result = on_result, .sent = on_sent
+  };
   shell->errands = g_queue_new ();
   desk_set_events (client_peek_desk (shell->app->client), &events, shell);
 }
@@ -197,16 +209,22 @@ shell_plugins_list (Shell *shell)
       return;
     }
   const SerialBook *serials = market_peek_serials (client_peek_market (shell->app->client));
-  g_autoptr (GPtrArray) installed = plugin_host_list (host);
+  g_autoptr (GPtrArray) installed
+      = plugin_host_list_states (host, session_peek_account (client_peek_session (shell->app->client)));
   for (guint i = 0; i < installed->len; i++)
     {
-      const PluginInfo *info = g_ptr_array_index (installed, i);
-      const SerialEntry *entry = serial_book_find (serials, info->id);
+      const PluginStatus *status = g_ptr_array_index (installed, i);
+      const PluginInfo *info = status->info;
+      const SerialEntry *entry = serial_book_find (serials, status->id);
       g_autoptr (GString) commands = g_string_new (NULL);
-      for (gsize k = 0; k < info->n_commands; k++)
+      if (status->reason[0] != '\0')
+        g_string_append_printf (commands, " (%s)", status->reason);
+      for (gsize k = 0; info != NULL && k < info->n_commands; k++)
         g_string_append_printf (commands, "  /%s %s", info->commands[k].name, info->commands[k].help);
-      shell_print (shell, "  %s  %s %s  serial: %s%s", info->id, info->name, info->version,
-                   entry != NULL ? serial_state_to_text (entry->state) : "none", commands->str);
+      shell_print (shell, "  %s  %s %s  serial: %s  %s%s", status->id, info != NULL ? info->name : "?",
+                   info != NULL ? info->version : "?",
+                   entry != NULL ? serial_state_to_text (entry->state) : "none",
+                   plugin_status_name (status->kind), commands->str);
     }
   if (installed->len == 0)
     shell_print (shell, "  none: host-client plugin install FILE");

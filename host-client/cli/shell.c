@@ -148,6 +148,7 @@ shell_open_chat (Shell *shell, const char *peer)
   char *copy = g_strdup (peer);
   g_free (shell->peer);
   shell->peer = copy;
+  desk_set_open_chat (client_peek_desk (shell->app->client), peer);
   update_prompt (shell);
 }
 
@@ -351,6 +352,7 @@ start_shell (App *app)
   Shell *shell = app->state;
   shell_print (shell, "/help shows what you can do");
   shell_plugins_resume (shell);
+  desk_start_watchers (client_peek_desk (app->client));
 }
 
 const Command command_interactive = {

@@ -16,6 +16,8 @@ struct Chat
   Outbox *outbox;
   ChatEvents events;
   gpointer data;
+  ChatCopyFunc on_copy; /* NULL: nobody watches */
+  gpointer copy_data;
   gboolean adopts;
   gint64 sent_seq;   /* the last one handed to this connection */
   gint64 pinged_seq; /* what an answer to the open ping will confirm; 0: none is open */
@@ -132,6 +134,11 @@ chat_send (Chat *chat, const char *peer, const char *body, GError **error)
     warn ("keep the message in the history", failure);
   if (session_is_online (chat->session))
     send_waiting (chat);
+  if (chat->on_copy != NULL)
+    {
+      ChatCopy copy = { .is_sent = TRUE, .peer = bare, .body = body, .stamp_us = now_us };
+      chat->on_copy (&copy, chat->copy_data);
+    }
   return g_steal_pointer (&id);
 }
 
@@ -206,8 +213,17 @@ on_message (const Message *message, gpointer data)
     .stamp_us
     = message->stamp_us != 0 ? message->stamp_us : clock_get_wall_us (session_peek_clock (chat->session)),
   };
-  if (!is_repeated (chat, message, &received) && chat->events.received != NULL)
+  if (is_repeated (chat, message, &received))
+    return;
+  if (chat->events.received != NULL)
     chat->events.received (&received, chat->data);
+  if (chat->on_copy != NULL)
+    {
+      ChatCopy copy = {
+        .is_delayed = received.is_delayed, .peer = peer, .body = message->body, .stamp_us = received.stamp_us
+      };
+      chat->on_copy (&copy, chat->copy_data);
+    }
 }
 
 Chat *
@@ -247,4 +263,11 @@ chat_set_events (Chat *chat, const ChatEvents *events, gpointer data)
 {
   chat->events = *events;
   chat->data = data;
+}
+
+void
+chat_watch_copies (Chat *chat, ChatCopyFunc callback, gpointer data)
+{
+  chat->on_copy = callback;
+  chat->copy_data = data;
 }

@@ -38,3 +38,17 @@ void chat_set_events (Chat *chat, const ChatEvents *events, gpointer data);
 char *chat_send (Chat *chat, const char *peer, const char *body, GError **error);
 /* The user gives up on a message that was not `sent`. It may have left already. */
 void chat_withdraw (Chat *chat, const char *id);
+
+/* A message as it passed: received and shown, or taken for sending. */
+typedef struct
+{
+  gboolean is_sent; /* by us */
+  gboolean is_delayed;
+  const char *peer; /* bare JID */
+  const char *body;
+  gint64 stamp_us;
+} ChatCopy;
+
+typedef void (*ChatCopyFunc) (const ChatCopy *copy, gpointer data);
+/* Shows every message that passes, after it has; one watcher. @callback must not wait for anything. */
+void chat_watch_copies (Chat *chat, ChatCopyFunc callback, gpointer data);

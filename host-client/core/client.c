@@ -9,6 +9,7 @@ struct Client
   Roster *roster;
   Chat *chat;
   Market *market;
+  Functions *functions;
   Desk *desk;
 };
 
@@ -47,10 +48,13 @@ client_new (const ClientOptions *options, GError **error)
   client->market = market_new (client->session, client->db, error);
   if (client->market == NULL)
     return NULL;
+  client->functions = functions_new (client->session);
   DeskOptions desk = {
     .folder = folder_peek_path (options->folder),
     .market = client->market,
     .session = client->session,
+    .chat = client->chat,
+    .functions = client->functions,
     .db = client->db,
     .clock = options->clock,
   };
@@ -67,6 +71,7 @@ client_free (Client *client)
     return;
   /* First the session: it answers what is open, and its watchers must still be there to hear it. */
   session_free (client->session);
+  functions_free (client->functions);
   desk_free (client->desk);
   market_free (client->market);
   chat_free (client->chat);
@@ -109,4 +114,10 @@ Desk *
 client_peek_desk (Client *client)
 {
   return client->desk;
+}
+
+Functions *
+client_peek_functions (Client *client)
+{
+  return client->functions;
 }

@@ -31,4 +31,5 @@ Roster *client_peek_roster (Client *client);
 Chat *client_peek_chat (Client *client);
 Market *client_peek_market (Client *client);
 Desk *client_peek_desk (Client *client);
+Functions *client_peek_functions (Client *client);
 Db *client_peek_db (Client *client);

@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "host-client/core/jid.h"
+
+#include <host/module.h>
 
 struct Desk
 {
@@ -11,6 +14,9 @@ struct Desk
   gpointer data;
   PluginHost *host;
   GHashTable *plugins; /* id -> DeskPlugin */
+  char *open_chat;     /* NULL: none */
+  gboolean has_watch;  /* on the market */
+  gboolean is_writing; /* a plugin's message passes: it is shown to no plugin, lest two answer each other */
 };
 
 struct DeskPlugin
@@ -31,12 +37,34 @@ desk_plugin_free (gpointer data)
   g_free (plugin);
 }
 
+/* Every plugin gets its copy into a queue of its own: nothing here waits for one. */
+static void
+on_copy (const ChatCopy *copy, gpointer data)
+{
+  Desk *desk = data;
+  PluginMessage message = { .is_sent = copy->is_sent,
+                            .is_late = copy->is_delayed,
+                            .peer = copy->peer,
+                            .text = copy->body,
+                            .time_s = copy->stamp_us / G_USEC_PER_SEC };
+  GHashTableIter iter;
+  gpointer value;
+  if (desk->is_writing)
+    return;
+  g_hash_table_iter_init (&iter, desk->plugins);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((DeskPlugin *)value)->plugin != NULL)
+      plugin_show_message (((DeskPlugin *)value)->plugin, &message);
+}
+
 Desk *
 desk_new (const DeskOptions *options)
 {
   Desk *desk = g_new0 (Desk, 1);
   desk->options = *options;
   desk->plugins = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, desk_plugin_free);
+  if (options->chat != NULL)
+    chat_watch_copies (options->chat, on_copy, desk);
   return desk;
 }
 
@@ -45,7 +73,12 @@ desk_free (Desk *desk)
 {
   if (desk == NULL)
     return;
+  if (desk->options.chat != NULL)
+    chat_watch_copies (desk->options.chat, NULL, NULL);
+  if (desk->has_watch)
+    market_unwatch (desk->options.market, desk);
   g_hash_table_unref (desk->plugins);
+  g_free (desk->open_chat);
   plugin_host_free (desk->host);
   g_free (desk);
 }
@@ -77,6 +110,9 @@ static void
 on_plugin_state (Plugin *process, const PluginReport *report, gpointer data)
 {
   DeskPlugin *plugin = data;
+  if (report->state != PLUGIN_STATE_STARTING)
+    plugin_host_note_state (plugin->desk->host, plugin_peek_info (process),
+                            session_peek_account (plugin->desk->options.session), report);
   dialogue_note_report (plugin->dialogue, report);
 }
 
@@ -93,6 +129,80 @@ on_plugin_notify (Plugin *process, const char *title, const char *text, gpointer
   DeskPlugin *plugin = data;
   if (plugin->desk->events.notify != NULL)
     plugin->desk->events.notify (plugin, title, text, plugin->desk->data);
+}
+
+static gboolean
+may_write_to (DeskPlugin *plugin, const char *peer)
+{
+  Desk *desk = plugin->desk;
+  if (g_strcmp0 (peer, desk->open_chat) == 0)
+    return TRUE;
+  g_auto (GStrv) allowed
+      = plugin_host_list_peers (desk->host, plugin->id, session_peek_account (desk->options.session));
+  return g_strv_contains ((const char *const *)allowed, peer);
+}
+
+static PluginSendOutcome
+on_plugin_send (Plugin *process, const char *to, const char *text, gpointer data)
+{
+  DeskPlugin *plugin = data;
+  Desk *desk = plugin->desk;
+  g_autofree char *peer = jid_prepare_bare (to != NULL ? to : desk->open_chat != NULL ? desk->open_chat : "");
+  g_autoptr (GError) error = NULL;
+  if (peer == NULL || desk->options.chat == NULL || !may_write_to (plugin, peer))
+    return PLUGIN_SEND_DENIED;
+  desk->is_writing = TRUE;
+  g_autofree char *id = chat_send (desk->options.chat, peer, text, &error);
+  desk->is_writing = FALSE;
+  if (id == NULL)
+    {
+      log_warning ("plugin", "plugin=%s cannot send: %s", plugin->id, error->message);
+      return PLUGIN_SEND_BUSY;
+    }
+  if (desk->events.sent != NULL)
+    desk->events.sent (plugin, peer, text, desk->data);
+  return PLUGIN_SEND_DONE;
+}
+
+typedef struct
+{
+  Desk *desk;
+  char *plugin;
+  guint call;
+} OpenCall;
+
+static void
+on_function_answer (const FunctionAnswer *answer, gpointer data)
+{
+  static const guint results[] = { [FUNCTION_DONE] = HOST_OK,
+                                   [FUNCTION_BAD_INPUT] = HOST_BAD_INPUT,
+                                   [FUNCTION_DENIED] = HOST_DENIED,
+                                   [FUNCTION_LATER] = HOST_RETRY,
+                                   [FUNCTION_FAILED] = HOST_INTERNAL };
+  OpenCall *open = data;
+  PluginCallOutcome outcome = { results[answer->outcome], answer->reason, answer->value };
+  DeskPlugin *plugin = g_hash_table_lookup (open->desk->plugins, open->plugin);
+  if (plugin != NULL && plugin->plugin != NULL)
+    plugin_answer_call (plugin->plugin, open->call, &outcome);
+  g_free (open->plugin);
+  g_free (open);
+}
+
+/* A plugin calls what its own vendor runs under its own name. */
+static void
+on_plugin_call (Plugin *process, guint call, const char *function, GBytes *argument, gpointer data)
+{
+  static const PluginCallOutcome none = { HOST_RETRY, "there are no functions here", NULL };
+  DeskPlugin *plugin = data;
+  Desk *desk = plugin->desk;
+  if (desk->options.functions == NULL)
+    {
+      plugin_answer_call (process, call, &none);
+      return;
+    }
+  OpenCall *open = g_new (OpenCall, 1);
+  *open = (OpenCall){ desk, g_strdup (plugin->id), call };
+  functions_call (desk->options.functions, plugin->id, function, argument, on_function_answer, open);
 }
 
 /* ---- the dialogue's events ---- */
@@ -133,8 +243,11 @@ on_end (Dialogue *dialogue, const DialogueView *view, gpointer data)
 DeskPlugin *
 desk_need_plugin (Desk *desk, const char *id, gboolean may_be_absent, GError **error)
 {
-  static const PluginEvents plugin_events
-      = { .state = on_plugin_state, .log = on_plugin_log, .notify = on_plugin_notify };
+  static const PluginEvents plugin_events = { .state = on_plugin_state,
+                                              .log = on_plugin_log,
+                                              .notify = on_plugin_notify,
+                                              .send = on_plugin_send,
+                                              .call = on_plugin_call };
   static const DialogueEvents with_plugin = { on_start, on_ask, on_show, on_end };
   static const DialogueEvents without_plugin = { NULL, on_ask, on_show, on_end };
 
@@ -266,4 +379,54 @@ desk_stop (DeskPlugin *plugin)
 {
   if (plugin->plugin != NULL)
     plugin_stop (plugin->plugin);
+}
+
+void
+desk_set_open_chat (Desk *desk, const char *peer)
+{
+  char *copy = peer != NULL ? jid_dup_bare (peer) : NULL;
+  g_free (desk->open_chat);
+  desk->open_chat = copy;
+}
+
+static gboolean
+is_ready_to_watch (Desk *desk, const char *id)
+{
+  const SerialEntry *entry = serial_book_find (market_peek_serials (desk->options.market), id);
+  return !plugin_host_needs_serial (desk->host, id)
+         || (entry != NULL && entry->state == SERIAL_ACTIVE && entry->serial != NULL);
+}
+
+static void
+start_watchers (Desk *desk)
+{
+  if (desk_need_host (desk, NULL) == NULL)
+    return;
+  g_autoptr (GPtrArray) installed = plugin_host_list (desk->host);
+  for (guint i = 0; i < installed->len; i++)
+    {
+      const PluginInfo *info = g_ptr_array_index (installed, i);
+      if (info->messages == PLUGIN_MESSAGES_NONE || !is_ready_to_watch (desk, info->id))
+        continue;
+      DeskPlugin *plugin = desk_need_plugin (desk, info->id, FALSE, NULL);
+      if (plugin != NULL && plugin_peek_report (plugin->plugin)->state == PLUGIN_STATE_OFF)
+        dialogue_use (plugin->dialogue);
+    }
+}
+
+static void
+on_market_state (MarketState state, gpointer data)
+{
+  if (state != MARKET_UNKNOWN)
+    start_watchers (data);
+}
+
+void
+desk_start_watchers (Desk *desk)
+{
+  static const MarketEvents events = { .state = on_market_state };
+  if (!desk->has_watch)
+    market_watch (desk->options.market, &events, desk);
+  desk->has_watch = TRUE;
+  on_market_state (market_get_state (desk->options.market), desk);
 }

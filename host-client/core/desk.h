@@ -2,7 +2,9 @@
  * (dialogue.h), put together here. */
 #pragma once
 
+#include "host-client/core/chat.h"
 #include "host-client/core/dialogue.h"
+#include "host-client/core/function.h"
 
 typedef struct Desk Desk;
 typedef struct DeskPlugin DeskPlugin;
@@ -16,6 +18,8 @@ typedef struct
   void (*notify) (DeskPlugin *plugin, const char *title, const char *text, gpointer data);
   /* The answer to desk_run(). */
   void (*result) (DeskPlugin *plugin, PluginResult result, const char *text, gpointer tag, gpointer data);
+  /* The plugin has written to @peer in the user's name. */
+  void (*sent) (DeskPlugin *plugin, const char *peer, const char *text, gpointer data);
 } DeskEvents;
 
 typedef struct
@@ -23,6 +27,8 @@ typedef struct
   const char *folder; /* the client's folder: plugins are installed there for all accounts */
   Market *market;
   Session *session;
+  Chat *chat;
+  Functions *functions;
   Db *db;
   const Clock *clock;
   guint32 uid_base; /* as PluginHostOptions */
@@ -56,3 +62,10 @@ Plugin *desk_plugin_peek_plugin (DeskPlugin *plugin);
 void desk_run (DeskPlugin *plugin, const char *command, const char *input, gpointer tag);
 /* Ends its process; it stays on the desk. */
 void desk_stop (DeskPlugin *plugin);
+
+/* The chat that the user has open, to which plugins with messages=send may write; NULL: none. */
+void desk_set_open_chat (Desk *desk, const char *peer);
+/* Starts the plugins that were granted the user's messages and have what they need for it (a serial that is
+ * active, or none to judge), each time the market is found. Nobody is asked anything; one that was started
+ * before stays as it is. */
+void desk_start_watchers (Desk *desk);

@@ -1,6 +1,7 @@
 #include "host-client/core/plugin-host.h"
 
 #include "common/base/log.h"
+#include "host-client/core/plugin-agreement.h"
 #include "host-client/core/plugin-process.h"
 
 #include <errno.h>
@@ -156,6 +157,7 @@ plugin_host_new (const PluginHostOptions *options, GError **error)
   host->clock = options->clock;
   host->uid_base = geteuid () == 0 ? options->uid_base : 0;
   host->plugins = g_ptr_array_new ();
+  host->agreed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   if (!make_folder (options->folder, error) || !make_folder (host->plugins_folder, error)
       || !make_folder (host->data_folder, error))
     return NULL;
@@ -183,6 +185,7 @@ plugin_host_free (PluginHost *host)
   g_clear_pointer (&host->launcher, launcher_free);
   g_clear_pointer (&host->store, plugin_store_free);
   g_ptr_array_unref (host->plugins);
+  g_hash_table_unref (host->agreed);
   g_main_context_unref (host->context);
   g_free (host->plugins_folder);
   g_free (host->data_folder);
@@ -237,6 +240,66 @@ plugin_host_remove (PluginHost *host, const char *id, GError **error)
   return plugin_package_remove (host->plugins_folder, id, error);
 }
 
+/* ---- what was agreed ---- */
+
+char *
+plugin_dup_unagreed_text (char **missing)
+{
+  g_autofree char *list = g_strjoinv ("; ", missing);
+
+  return g_strdup_printf ("you have not agreed that it may: %s", list);
+}
+
+char **
+plugin_host_list_unagreed (PluginHost *host, const PluginInfo *info)
+{
+  return plugin_agreement_find_missing (host->plugins_folder, info);
+}
+
+void
+plugin_host_agree (PluginHost *host, const PluginInfo *info)
+{
+  g_hash_table_add (host->agreed, g_strdup (info->hash));
+}
+
+/* FALSE with PLUGIN_ERROR_CONSENT. */
+static gboolean
+is_agreed (PluginHost *host, const PluginInfo *info, GError **error)
+{
+  g_auto (GStrv) missing = NULL;
+  g_autofree char *text = NULL;
+
+  if (g_hash_table_contains (host->agreed, info->hash))
+    return TRUE;
+  missing = plugin_host_list_unagreed (host, info);
+  if (missing[0] == NULL)
+    return TRUE;
+  text = plugin_dup_unagreed_text (missing);
+  g_set_error_literal (error, PLUGIN_ERROR, PLUGIN_ERROR_CONSENT, text);
+  return FALSE;
+}
+
+char **
+plugin_host_list_peers (PluginHost *host, const char *id, const char *account)
+{
+  return plugin_agreement_list_peers (host->plugins_folder, id, account);
+}
+
+gboolean
+plugin_host_allow (PluginHost *host, const char *id, const char *account, const char *peer,
+                   gboolean is_allowed, GError **error)
+{
+  g_autoptr (PluginInfo) info = plugin_host_find (host, id, error);
+
+  return info != NULL && plugin_agreement_allow (host->plugins_folder, id, account, peer, is_allowed, error);
+}
+
+gboolean
+plugin_host_needs_serial (PluginHost *host, const char *id)
+{
+  return plugin_agreement_needs_serial (host->plugins_folder, id);
+}
+
 /* ---- installing ---- */
 
 typedef struct
@@ -244,6 +307,7 @@ typedef struct
   PluginHost *host;
   PluginPackage *stored;
   PluginProcess *process; /* that verifies it; NULL when it is over */
+  gboolean needs_serial;
 } Installation;
 
 static void
@@ -268,6 +332,10 @@ finish_install (GTask *task, GError *error)
     plugin_process_let_go (g_steal_pointer (&installation->process));
   if (error == NULL)
     (void)g_cancellable_set_error_if_cancelled (g_task_get_cancellable (task), &error);
+  /* Whichever way it came here. */
+  if (error == NULL && is_agreed (host, installation->stored->info, &error))
+    (void)plugin_agreement_keep (host->plugins_folder, installation->stored->info, installation->needs_serial,
+                                 &error);
   if (error == NULL)
     (void)plugin_package_make_current (installation->stored, host->plugins_folder, &error);
   if (error != NULL)
@@ -288,6 +356,7 @@ on_verified (PluginProcess *process, FrameStatus status, const char *reason, gbo
   Installation *installation = g_task_get_task_data (data);
   GError *error = NULL;
 
+  installation->needs_serial = needs_serial;
   if (status != FRAME_STATUS_OK)
     error = g_error_new (PLUGIN_ERROR,
                          status == FRAME_STATUS_REFUSED ? PLUGIN_ERROR_DESCRIPTOR : PLUGIN_ERROR_SYMBOLS,
@@ -328,7 +397,7 @@ plugin_host_install_async (PluginHost *host, const char *path, GCancellable *can
   if (package != NULL && package->descriptor->is_keygen)
     error = g_error_new (PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR,
                          "'%s' describes a keygen, which belongs on a server", package->file);
-  else if (package != NULL)
+  else if (package != NULL && is_agreed (host, package->info, &error))
     installation->stored = plugin_package_store (package, host->plugins_folder, &error);
   if (installation->stored == NULL)
     {

@@ -19,7 +19,11 @@ struct PluginHost
   guint64 uids_in_use; /* bits */
   PluginStore *store;  /* opened when first needed */
   GPtrArray *plugins;  /* of Plugin *, borrowed: those in use */
+  GHashTable *agreed;  /* hashes of copies that the user agreed to install */
 };
+
+/* "was not agreed to: connect to …; read …" */
+char *plugin_dup_unagreed_text (char **missing);
 
 /* A uid for one process of a plugin, given back when it has ended; 0 if the host's own is to be used, or if
  * all are in use (as root; the launcher refuses that). */

@@ -94,6 +94,7 @@ info_new (const Descriptor *descriptor)
   info->data_bytes = descriptor->data_bytes;
   info->has_threads = descriptor->has_threads;
   info->sees_identity = descriptor->sees_identity;
+  info->calls_functions = descriptor->calls_functions;
   info->messages = descriptor->messages == DESCRIPTOR_MESSAGES_SEND  ? PLUGIN_MESSAGES_SEND
                    : descriptor->messages == DESCRIPTOR_MESSAGES_SEE ? PLUGIN_MESSAGES_SEE
                                                                      : PLUGIN_MESSAGES_NONE;
@@ -364,7 +365,7 @@ plugin_package_make_current (PluginPackage *package, const char *folder, GError 
     {
       g_autofree char *old = g_build_filename (mine, name, NULL);
 
-      if (!g_str_equal (name, "current") && !g_str_equal (name, package->info->hash))
+      if (g_file_test (old, G_FILE_TEST_IS_DIR) && !g_str_equal (name, package->info->hash))
         remove_folder (old);
     }
   return TRUE;
@@ -426,7 +427,8 @@ plugin_package_remove (const char *folder, const char *id, GError **error)
     {
       g_autofree char *copy = g_build_filename (mine, name, NULL);
 
-      remove_folder (copy);
+      if (g_unlink (copy) != 0) /* what was agreed, how it was */
+        remove_folder (copy);
     }
   (void)g_rmdir (mine);
   return TRUE;

@@ -472,6 +472,13 @@ on_frame (Launch *launch, const Frame *frame, gpointer data)
     case FRAME_OP_STORE_PUT:
       take_store_put (process, &frame->header, &reader);
       break;
+    case FRAME_OP_WATCH_MESSAGES:
+    case FRAME_OP_SEND_MESSAGE:
+    case FRAME_OP_REQUEST_FUNCTION:
+    case FRAME_OP_RUN_FUNCTION:
+      if (process->events.asked != NULL)
+        process->events.asked (process, frame, process->data);
+      break;
     default: /* a row that is not a client plugin's */
       plugin_process_kill (process, PLUGIN_END_CRASHED, "sent what no plugin sends and was stopped");
       break;
@@ -598,6 +605,22 @@ make_load (PluginPackage *package, const PluginAssignment *assignment)
   return frame;
 }
 
+/* What may cross the channel is what the descriptor asks for: plugin.c starts nothing that asks for more than
+ * the user agreed to. */
+static unsigned
+find_grants (const Descriptor *descriptor, gboolean may_connect)
+{
+  unsigned grants = may_connect ? FRAME_GRANT_CONNECT : 0;
+
+  if (descriptor->messages != DESCRIPTOR_MESSAGES_NONE)
+    grants |= FRAME_GRANT_SEE_MESSAGES;
+  if (descriptor->messages == DESCRIPTOR_MESSAGES_SEND)
+    grants |= FRAME_GRANT_SEND_MESSAGES;
+  if (descriptor->calls_functions)
+    grants |= FRAME_GRANT_FUNCTIONS;
+  return grants;
+}
+
 static const LaunchEvents launch_events = { on_ready, on_frame, on_strike, on_ended };
 
 PluginProcess *
@@ -617,7 +640,7 @@ plugin_process_start (PluginHost *host, PluginPackage *package, const PluginAssi
     .data_bytes = (gint64)descriptor->data_bytes,
     .memory_bytes = (gint64)descriptor->memory_bytes,
     .may_connect = may_connect,
-    .grants = may_connect ? FRAME_GRANT_CONNECT : 0,
+    .grants = find_grants (descriptor, may_connect),
   };
 
   spec.uid = plugin_host_take_uid (host);
@@ -673,6 +696,12 @@ plugin_process_ask (PluginProcess *process, Frame *request, guint timeout_ms)
   set_deadline (process, timeout_ms);
   if (!launch_send (process->launch, request))
     plugin_process_kill (process, PLUGIN_END_CRASHED, "does not take requests and was stopped");
+}
+
+void
+plugin_process_answer (PluginProcess *process, const Frame *frame)
+{
+  (void)launch_send (process->launch, frame);
 }
 
 void

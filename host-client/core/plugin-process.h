@@ -26,6 +26,9 @@ typedef struct
   void (*log) (PluginProcess *process, guint32 level, const char *line, gpointer data);
   void (*notify) (PluginProcess *process, const char *title, const char *text, gpointer data);
   void (*command_added) (PluginProcess *process, const char *name, const char *help, gpointer data);
+  /* A granted request that is not the process's own business: FRAME_OP_WATCH_MESSAGES, SEND_MESSAGE,
+   * REQUEST_FUNCTION, RUN_FUNCTION. What is owed an answer gets it by plugin_process_answer(). */
+  void (*asked) (PluginProcess *process, const Frame *frame, gpointer data);
   /* The process is gone and this object with it. */
   void (*ended) (PluginProcess *process, PluginEnd end, const char *reason, gpointer data);
 } PluginProcessEvents;
@@ -47,6 +50,8 @@ PluginProcess *plugin_process_start (PluginHost *host, PluginPackage *package,
 /* Sends one request (begun with FRAME_ASK; its call id is set here) and gives it @timeout_ms, after which the
  * process is killed and ended() says why. Only one may be open. */
 void plugin_process_ask (PluginProcess *process, Frame *request, guint timeout_ms);
+/* Sends an answer, or another frame that is not an ASK. */
+void plugin_process_answer (PluginProcess *process, const Frame *frame);
 /* Kills it; ended() follows with @reason. */
 void plugin_process_kill (PluginProcess *process, PluginEnd end, const char *reason);
 /* Kills it and is done with it: no event follows, the object frees itself. */

@@ -12,20 +12,39 @@
 
 #include "common/base/log.h"
 
+#include <host/plugin.h>
 #include <string.h>
 
 #define MAX_COMMANDS    16
 #define MAX_QUEUED      32
 #define MAX_INPUT_BYTES (48 * 1024)
 #define MAX_TEXT        65536
+#define MAX_CALLS       8
+#define MAX_SENT        20 /* messages in SENT_US */
+#define MAX_SENT_BYTES  16384
+#define SENT_US         (60 * G_USEC_PER_SEC)
 
+/* What the plugin is to be asked when it has answered what is before it. */
 typedef struct
 {
-  char *name;
-  char *input;
-  PluginResultFunc callback;
+  FrameOp op;     /* COMMAND, MESSAGE or FUNCTION_RESULT */
+  char *name;     /* the command, the message's peer, or the result's reason */
+  char *input;    /* of a command or message */
+  guint32 number; /* the message's way, or the plugin's number of the call */
+  guint32 detail; /* whether the message is late, or the call's HostResult */
+  gint64 time_s;
+  GBytes *value;             /* of a result; nullable */
+  PluginResultFunc callback; /* of a command; else NULL */
   gpointer data;
 } Request;
+
+/* A function that the plugin called. */
+typedef struct
+{
+  guint call;
+  FrameHeader asked; /* of a legacy plugin, which waits */
+  guint32 number;    /* of a native one, which does not */
+} OpenCall;
 
 /* Something to tell the user of this object at the next turn of the loop. */
 typedef struct
@@ -60,6 +79,14 @@ struct Plugin
   GQueue waiting;  /* of Request * */
   GArray *crashes; /* monotonic microseconds */
 
+  /* of this process */
+  guint32 watched_ways;
+  GArray *calls; /* of OpenCall */
+  guint last_call;
+  gboolean has_missed_copies;
+  gint64 sent_since_us; /* not of this process: a restart gives no new right to send */
+  guint n_sent;
+
   GQueue posts;
   GSource *post_source;
 };
@@ -73,6 +100,7 @@ request_free (Request *request)
     return;
   g_free (request->name);
   g_free (request->input);
+  g_clear_pointer (&request->value, g_bytes_unref);
   g_free (request);
 }
 
@@ -124,8 +152,14 @@ add_post (Plugin *plugin)
 static void
 post_result (Plugin *plugin, Request *request, PluginResult result, const char *text)
 {
-  Post *post = add_post (plugin);
+  Post *post;
 
+  if (request->callback == NULL) /* nobody asked */
+    {
+      request_free (request);
+      return;
+    }
+  post = add_post (plugin);
   post->request = request;
   post->result = result;
   post->text = plugin_text_clean (text, MAX_TEXT, FALSE, plugin->serial);
@@ -179,6 +213,27 @@ has_command (const Plugin *plugin, const char *name)
 }
 
 static void
+write_request (const Request *request, Frame *frame)
+{
+  gsize length = 0;
+  gconstpointer bytes = request->value != NULL ? g_bytes_get_data (request->value, &length) : "";
+
+  frame_begin (frame, request->op, FRAME_ASK, 0);
+  if (request->op != FRAME_OP_COMMAND)
+    {
+      frame_put_u32 (frame, request->number);
+      frame_put_u32 (frame, request->detail);
+    }
+  frame_put_text (frame, request->name);
+  if (request->op != FRAME_OP_FUNCTION_RESULT)
+    frame_put_text (frame, request->input);
+  else
+    frame_put_bytes (frame, bytes, length);
+  if (request->op == FRAME_OP_MESSAGE)
+    frame_put_i64 (frame, request->time_s);
+}
+
+static void
 run_next (Plugin *plugin)
 {
   g_autofree Frame *frame = NULL;
@@ -188,9 +243,7 @@ run_next (Plugin *plugin)
     return;
   plugin->running = g_queue_pop_head (&plugin->waiting);
   frame = g_new (Frame, 1);
-  frame_begin (frame, FRAME_OP_COMMAND, FRAME_ASK, 0);
-  frame_put_text (frame, plugin->running->name);
-  frame_put_text (frame, plugin->running->input);
+  write_request (plugin->running, frame);
   plugin_process_ask (plugin->process, frame, plugin->package->descriptor->call_timeout_ms);
 }
 
@@ -212,6 +265,9 @@ drop_process (Plugin *plugin, const char *reason)
   if (plugin->process != NULL)
     plugin_process_let_go (g_steal_pointer (&plugin->process));
   plugin->is_stopping = FALSE;
+  plugin->watched_ways = 0;
+  plugin->has_missed_copies = FALSE;
+  g_array_set_size (plugin->calls, 0);
   fail_commands (plugin, reason);
 }
 
@@ -373,8 +429,13 @@ on_answered (PluginProcess *process, const Frame *answer, gpointer data)
 
   if (answer->header.op == FRAME_OP_PHASE)
     take_phase (plugin, answer);
-  else
+  else if (answer->header.op == FRAME_OP_COMMAND)
     take_command (plugin, answer);
+  else /* it has seen what we showed it */
+    {
+      g_clear_pointer (&plugin->running, request_free);
+      run_next (plugin);
+    }
 }
 
 static void
@@ -440,8 +501,135 @@ on_ended (PluginProcess *process, PluginEnd end, const char *reason, gpointer da
     }
 }
 
+/* ---- what it asks, if it was granted ---- */
+
+static void
+answer_asked (Plugin *plugin, const FrameHeader *asked, FrameStatus status, const char *reason)
+{
+  g_autofree Frame *frame = g_new (Frame, 1);
+
+  frame_answer (frame, asked, status, reason);
+  plugin_process_answer (plugin->process, frame);
+}
+
+static gboolean
+may_send_more (Plugin *plugin)
+{
+  gint64 now_us = clock_get_monotonic_us (plugin->host->clock);
+
+  if (plugin->n_sent == 0 || now_us - plugin->sent_since_us >= SENT_US)
+    {
+      plugin->sent_since_us = now_us;
+      plugin->n_sent = 0;
+    }
+  return plugin->n_sent < MAX_SENT;
+}
+
+static void
+take_send (Plugin *plugin, const FrameHeader *asked, const char *peer, const char *text)
+{
+  g_autofree char *clean = plugin_text_clean (text, MAX_SENT_BYTES, FALSE, plugin->serial);
+  PluginSendOutcome outcome = PLUGIN_SEND_DENIED;
+
+  if (*clean == '\0')
+    outcome = PLUGIN_SEND_DENIED;
+  else if (!may_send_more (plugin))
+    outcome = PLUGIN_SEND_BUSY;
+  else if (plugin->events.send != NULL)
+    outcome = plugin->events.send (plugin, *peer != '\0' ? peer : NULL, clean, plugin->data);
+  if (outcome == PLUGIN_SEND_DONE)
+    plugin->n_sent++;
+  answer_asked (plugin, asked,
+                outcome == PLUGIN_SEND_DONE     ? FRAME_STATUS_OK
+                : outcome == PLUGIN_SEND_DENIED ? FRAME_STATUS_REFUSED
+                                                : FRAME_STATUS_BUSY,
+                NULL);
+}
+
+/* Tells a plugin how its call ended: a legacy one waits for the frame, a native one gets an event in turn. */
+static void
+tell_outcome (Plugin *plugin, const OpenCall *open, const PluginCallOutcome *outcome)
+{
+  g_autofree char *reason = plugin_text_clean (outcome->reason, 500, TRUE, NULL);
+  GBytes *value = outcome->result == HOST_OK ? outcome->value : NULL;
+  Request *request;
+
+  if (open->asked.call != 0)
+    {
+      g_autofree Frame *frame = g_new (Frame, 1);
+      gsize length = 0;
+      gconstpointer bytes = value != NULL ? g_bytes_get_data (value, &length) : "";
+
+      frame_begin (frame, FRAME_OP_RUN_FUNCTION, FRAME_ANSWER, open->asked.call);
+      frame_put_u32 (frame, outcome->result);
+      frame_put_text (frame, reason);
+      frame_put_bytes (frame, bytes, length);
+      plugin_process_answer (plugin->process, frame);
+      return;
+    }
+  request = g_new0 (Request, 1);
+  request->op = FRAME_OP_FUNCTION_RESULT;
+  request->number = open->number;
+  request->detail = outcome->result;
+  request->name = g_steal_pointer (&reason);
+  request->value = value != NULL ? g_bytes_ref (value) : NULL;
+  g_queue_push_tail (&plugin->waiting, request);
+  run_next (plugin);
+}
+
+static void
+take_call (Plugin *plugin, const OpenCall *open, const char *function, GBytes *argument)
+{
+  static const PluginCallOutcome too_many = { HOST_RETRY, "too many functions are called at once", NULL };
+  static const PluginCallOutcome none = { HOST_RETRY, "there are no functions here", NULL };
+  OpenCall copy = *open;
+
+  if (plugin->calls->len >= MAX_CALLS || plugin->events.call == NULL)
+    {
+      tell_outcome (plugin, open, plugin->events.call == NULL ? &none : &too_many);
+      return;
+    }
+  copy.call = ++plugin->last_call;
+  g_array_append_val (plugin->calls, copy);
+  plugin->events.call (plugin, copy.call, function, argument, plugin->data);
+}
+
+static void
+on_asked (PluginProcess *process, const Frame *frame, gpointer data)
+{
+  Plugin *plugin = data;
+  OpenCall open = { 0 };
+  g_autoptr (GBytes) argument = NULL;
+  const guint8 *bytes;
+  FrameReader reader;
+  const char *text;
+  gsize length;
+
+  frame_read (&reader, frame);
+  switch (frame->header.op)
+    {
+    case FRAME_OP_WATCH_MESSAGES:
+      plugin->watched_ways = frame_get_u32 (&reader);
+      return;
+    case FRAME_OP_SEND_MESSAGE:
+      text = frame_get_text (&reader);
+      take_send (plugin, &frame->header, text, frame_get_text (&reader));
+      return;
+    case FRAME_OP_REQUEST_FUNCTION:
+      open.number = frame_get_u32 (&reader);
+      break;
+    default:
+      open.asked = frame->header;
+      break;
+    }
+  text = frame_get_text (&reader);
+  bytes = frame_get_bytes (&reader, &length);
+  argument = g_bytes_new (bytes, length);
+  take_call (plugin, &open, text, argument);
+}
+
 static const PluginProcessEvents process_events
-    = { on_loaded, on_answered, on_log, on_notify, on_command_added, on_ended };
+    = { on_loaded, on_answered, on_log, on_notify, on_command_added, on_asked, on_ended };
 
 /* ---- what the user calls ---- */
 
@@ -466,6 +654,7 @@ plugin_new (PluginHost *host, const char *id, const char *jid, const PluginEvent
   plugin->commands = g_array_new (FALSE, TRUE, sizeof (PluginCommand));
   g_array_set_clear_func (plugin->commands, command_clear);
   plugin->crashes = g_array_new (FALSE, FALSE, sizeof (gint64));
+  plugin->calls = g_array_new (FALSE, FALSE, sizeof (OpenCall));
   g_queue_init (&plugin->waiting);
   g_queue_init (&plugin->posts);
   reset_commands (plugin);
@@ -496,6 +685,7 @@ plugin_free (Plugin *plugin)
   plugin_package_unref (plugin->package);
   g_array_unref (plugin->commands);
   g_array_unref (plugin->crashes);
+  g_array_unref (plugin->calls);
   secret_free (plugin->serial);
   g_free (plugin->user);
   g_free (plugin->reason);
@@ -533,6 +723,7 @@ begin (Plugin *plugin)
                                   .expires = plugin->expires };
   g_autoptr (PluginPackage) package = NULL;
   g_autoptr (GError) error = NULL;
+  g_auto (GStrv) missing = NULL;
 
   drop_process (plugin, "was started anew");
   package = plugin_package_find (plugin->host->plugins_folder, plugin->package->info->id, &error);
@@ -544,6 +735,14 @@ begin (Plugin *plugin)
   plugin_package_unref (plugin->package);
   plugin->package = g_steal_pointer (&package);
   reset_commands (plugin);
+  missing = plugin_host_list_unagreed (plugin->host, plugin->package->info);
+  if (missing[0] != NULL)
+    {
+      g_autofree char *text = plugin_dup_unagreed_text (missing);
+
+      report (plugin, PLUGIN_STATE_REFUSED, PLUGIN_VERDICT_NONE, text, 0);
+      return;
+    }
   if (plugin->package->descriptor->needs_serial && plugin->serial == NULL)
     {
       report (plugin, PLUGIN_STATE_NEEDS_SERIAL, PLUGIN_VERDICT_NONE, "needs a serial", 0);
@@ -617,6 +816,7 @@ plugin_run_command (Plugin *plugin, const char *command, const char *input, Plug
   Request *request = g_new0 (Request, 1);
   const char *wrong = NULL;
 
+  request->op = FRAME_OP_COMMAND;
   request->name = g_strdup (command);
   request->input = g_strdup (input);
   request->callback = callback;
@@ -636,4 +836,57 @@ plugin_run_command (Plugin *plugin, const char *command, const char *input, Plug
     }
   g_queue_push_tail (&plugin->waiting, request);
   run_next (plugin);
+}
+
+/* The longest text of at most @max bytes that @text begins with. */
+static char *
+dup_start (const char *text, gsize max)
+{
+  gsize length = strlen (text);
+
+  while (length > max)
+    length = (gsize)(g_utf8_find_prev_char (text, text + length) - text);
+  return g_strndup (text, length);
+}
+
+void
+plugin_show_message (Plugin *plugin, const PluginMessage *message)
+{
+  guint32 way = message->is_sent ? HOST_MESSAGE_SENT : HOST_MESSAGE_RECEIVED;
+  Request *request;
+
+  if (plugin->report.state != PLUGIN_STATE_RUNNING || plugin->is_stopping
+      || plugin->package->info->messages == PLUGIN_MESSAGES_NONE || (plugin->watched_ways & way) == 0)
+    return;
+  if (plugin->waiting.length >= MAX_QUEUED)
+    {
+      if (!plugin->has_missed_copies)
+        log_info ("plugin", "plugin=%s is slow and misses messages", plugin->package->info->id);
+      plugin->has_missed_copies = TRUE;
+      return;
+    }
+  request = g_new0 (Request, 1);
+  request->op = FRAME_OP_MESSAGE;
+  request->number = way;
+  request->detail = message->is_late;
+  request->name = g_strdup (message->peer);
+  request->input = dup_start (message->text, MAX_TEXT);
+  request->time_s = message->time_s;
+  g_queue_push_tail (&plugin->waiting, request);
+  run_next (plugin);
+}
+
+void
+plugin_answer_call (Plugin *plugin, guint call, const PluginCallOutcome *outcome)
+{
+  for (guint i = 0; i < plugin->calls->len; i++)
+    {
+      OpenCall open = g_array_index (plugin->calls, OpenCall, i);
+
+      if (open.call != call)
+        continue;
+      g_array_remove_index (plugin->calls, i);
+      tell_outcome (plugin, &open, outcome);
+      return;
+    }
 }

@@ -29,6 +29,7 @@ typedef enum
   PLUGIN_ERROR_NOT_INSTALLED,
   PLUGIN_ERROR_STORAGE, /* the folder cannot be read or written */
   PLUGIN_ERROR_RUNNER,  /* plugin-runner is missing or failed */
+  PLUGIN_ERROR_CONSENT, /* it asks for more than the user agreed to; the message says what */
 } PluginErrorCode;
 
 /* ---- what is installed ---- */
@@ -66,6 +67,7 @@ typedef struct
   guint64 data_bytes; /* its private folder */
   gboolean has_threads;
   gboolean sees_identity; /* it is told the JID, not only the pairwise name */
+  gboolean calls_functions;
   PluginMessages messages;
   PluginCommand *commands; /* of a legacy plugin; a native one registers its own when it runs */
   gsize n_commands;
@@ -78,6 +80,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PluginInfo, plugin_info_free)
 /* Reads and checks a descriptor file by its ending, .legacy or .plugin, and the hash of the object beside it.
  * Loads nothing. NULL with PLUGIN_ERROR_DESCRIPTOR, _HASH or _STORAGE. */
 PluginInfo *plugin_info_read (const char *path, GError **error);
+
+/* All that it asks for, each in plain words ("connect to plugins.vendor.example:7443"); empty: nothing.
+ * Caller frees (g_strfreev). */
+char **plugin_info_describe (const PluginInfo *info);
 
 /* ---- the host of all plugins of one client ---- */
 
@@ -107,10 +113,15 @@ GPtrArray *plugin_host_list (PluginHost *host);
 /* One of them; NULL with PLUGIN_ERROR_NOT_INSTALLED, or what is wrong with its files. Caller frees it. */
 PluginInfo *plugin_host_find (PluginHost *host, const char *id, GError **error);
 
+/* What @info asks for beyond what the user agreed to for the plugin of its id, as plugin_info_describe(). */
+char **plugin_host_list_unagreed (PluginHost *host, const PluginInfo *info);
+/* The user was shown what @info asks for and agreed: this very copy, and no other, may be installed. */
+void plugin_host_agree (PluginHost *host, const PluginInfo *info);
+
 /* Installs the descriptor @path and the object beside it: checks syntax and hash, copies both by content hash
  * into CONFIG/plugins/ID, and lets a confined runner open the object and look up every symbol the descriptor
  * names. Only then does the new copy become current, in one step; a plugin that runs goes on with its old one
- * until it is restarted. */
+ * until it is restarted. What asks for more than was agreed is refused with PLUGIN_ERROR_CONSENT. */
 void plugin_host_install_async (PluginHost *host, const char *path, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer user_data);
 /* The installed plugin (caller frees it), or NULL with any PLUGIN_ERROR but _NOT_INSTALLED. */
@@ -119,6 +130,14 @@ PluginInfo *plugin_host_install_finish (PluginHost *host, GAsyncResult *result, 
 /* Forgets the plugin and removes its copies; its data folders stay. FALSE if it is not installed, or in use.
  */
 gboolean plugin_host_remove (PluginHost *host, const char *id, GError **error);
+
+/* The addresses that @id may write to for @account besides the chat that is open (NULL-terminated, caller
+ * frees), and their change. FALSE with PLUGIN_ERROR_STORAGE. */
+char **plugin_host_list_peers (PluginHost *host, const char *id, const char *account);
+gboolean plugin_host_allow (PluginHost *host, const char *id, const char *account, const char *peer,
+                            gboolean is_allowed, GError **error);
+/* Whether it was found to judge a serial when it was installed. */
+gboolean plugin_host_needs_serial (PluginHost *host, const char *id);
 
 /* ---- one plugin in use by one account ---- */
 
@@ -160,6 +179,38 @@ typedef struct
   gint64 expires; /* Unix seconds, as the plugin itself reported them; 0: it did not */
 } PluginReport;
 
+/* ---- how all of them are ---- */
+
+typedef enum
+{
+  PLUGIN_STATUS_INSTALLED, /* its files are there */
+  PLUGIN_STATUS_VERIFIED,  /* a confined runner has loaded this copy and found what it names; it does not run
+                            */
+  PLUGIN_STATUS_RUNNING,
+  PLUGIN_STATUS_EXPIRED,
+  PLUGIN_STATUS_CRASHED,
+  PLUGIN_STATUS_REFUSED, /* its files are not what they should be, it was not agreed to what it asks, its
+                          * serial is not accepted, or it does not want to start: the reason says which */
+} PluginStatusKind;
+
+typedef struct
+{
+  char *id;
+  PluginInfo *info; /* NULL: its files cannot be read */
+  PluginStatusKind kind;
+  char *reason; /* one line, or "" */
+} PluginStatus;
+
+const char *plugin_status_name (PluginStatusKind kind); /* "installed" … */
+/* All that are installed, sorted by id, as @account (nullable) last met them, in whichever process of the
+ * client: an array of PluginStatus *, to be unreffed. */
+GPtrArray *plugin_host_list_states (PluginHost *host, const char *account);
+/* Writes down what a plugin's state became. */
+void plugin_host_note_state (PluginHost *host, const PluginInfo *info, const char *account,
+                             const PluginReport *report);
+
+/* ---- its commands ---- */
+
 typedef enum
 {
   PLUGIN_RESULT_OK,      /* @text is the answer */
@@ -169,6 +220,21 @@ typedef enum
   PLUGIN_RESULT_BAD_SERIAL,
   PLUGIN_RESULT_GONE, /* the plugin crashed, hung or was stopped before it answered */
 } PluginResult;
+
+typedef enum
+{
+  PLUGIN_SEND_DONE,   /* the outbox has it */
+  PLUGIN_SEND_DENIED, /* not to this peer */
+  PLUGIN_SEND_BUSY,   /* not now */
+} PluginSendOutcome;
+
+/* How a function ended, for plugin_answer_call(): as HostResult of host/module.h. */
+typedef struct
+{
+  guint result;
+  const char *reason; /* one line, "" if the result is HOST_OK */
+  GBytes *value;      /* nullable */
+} PluginCallOutcome;
 
 /* Every callback may be NULL. Strings live until the callback returns; they are UTF-8 without control
  * characters but newline and tab, whatever the plugin sent. */
@@ -182,6 +248,12 @@ typedef struct
   void (*log) (Plugin *plugin, GLogLevelFlags level, const char *line, gpointer user_data);
   /* The plugin wants the user to see this now: a reminder, say. At most one a second. */
   void (*notify) (Plugin *plugin, const char *title, const char *text, gpointer user_data);
+  /* The plugin, which was granted messages=send, sends @text to @peer (NULL: the chat that is open). At most
+   * 20 a minute. NULL: nothing may be sent. */
+  PluginSendOutcome (*send) (Plugin *plugin, const char *peer, const char *text, gpointer user_data);
+  /* The plugin, which was granted functions=yes, calls @function of its application: answer by
+   * plugin_answer_call() with @call, now or later. At most 8 are open. NULL: there are no functions. */
+  void (*call) (Plugin *plugin, guint call, const char *function, GBytes *argument, gpointer user_data);
 } PluginEvents;
 
 /* Makes the object for the installed plugin @id and the account @jid (bare JID). @events is copied. NULL as
@@ -217,6 +289,23 @@ gboolean plugin_restart (Plugin *plugin);
 
 /* Lets the plugin say goodbye (`stop`, within its call time-out) and ends the process; reports OFF. */
 void plugin_stop (Plugin *plugin);
+
+typedef struct
+{
+  gboolean is_sent; /* by the user; else received */
+  gboolean is_late; /* it waited on the server */
+  const char *peer; /* bare JID */
+  const char *text;
+  gint64 time_s; /* Unix seconds */
+} PluginMessage;
+
+/* Hands a copy of @message to the plugin if it runs, was granted messages= and watches this way. Returns at
+ * once: 32 copies wait for a plugin that is slow, later ones are dropped. */
+void plugin_show_message (Plugin *plugin, const PluginMessage *message);
+
+/* The function @call (of PluginEvents.call) has ended. Nothing happens if the process that called it is gone.
+ */
+void plugin_answer_call (Plugin *plugin, guint call, const PluginCallOutcome *outcome);
 
 typedef void (*PluginResultFunc) (Plugin *plugin, PluginResult result, const char *text, gpointer user_data);
 

@@ -240,6 +240,16 @@ on_installed (GObject *source, GAsyncResult *result, gpointer data)
 PluginInfo *
 driver_install (TestClient *client, const char *path, GError **error)
 {
+  g_autoptr (PluginInfo) shown = plugin_info_read (path, NULL);
+
+  if (shown != NULL)
+    plugin_host_agree (client->host, shown);
+  return driver_install_unagreed (client, path, error);
+}
+
+PluginInfo *
+driver_install_unagreed (TestClient *client, const char *path, GError **error)
+{
   g_autoptr (GAsyncResult) result = NULL;
 
   plugin_host_install_async (client->host, path, NULL, on_installed, &result);

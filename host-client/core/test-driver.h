@@ -61,6 +61,8 @@ char *driver_ship (TestClient *client, const char *object, const char *file, con
 /* The same for the library that does as it is told, as "probe" or "twin". */
 char *driver_ship_probe (TestClient *client, const char *name);
 PluginInfo *driver_install (TestClient *client, const char *path, GError **error);
+/* The same for a user who was not asked. */
+PluginInfo *driver_install_unagreed (TestClient *client, const char *path, GError **error);
 /* Installs a sample by its template (@ending: legacy or plugin), or the probe. The caller frees the plugin.
  */
 Plugin *driver_install_sample (TestClient *client, const char *id, const char *ending);

@@ -45,7 +45,7 @@ check_store (gpointer data)
 }
 
 static void
-note_module (const char *module, ModulesState state, const char *reason, gpointer data)
+note_module (const ModulesFacts *facts, gpointer data)
 {
   *(gboolean *)data = TRUE;
 }
@@ -100,10 +100,11 @@ tell_status (ControlCall *call, gpointer data)
 }
 
 static void
-add_module (const char *module, ModulesState state, const char *reason, gpointer data)
+add_module (const ModulesFacts *facts, gpointer data)
 {
-  control_call_take_row (data, json_pack ("{s:s, s:s, s:s?}", "module", module, "state",
-                                          modules_state_name (state), "reason", reason));
+  control_call_take_row (data, json_pack ("{s:s, s:s, s:s?, s:I, s:I}", "module", facts->module, "state",
+                                          modules_life_name (facts->life), "reason", facts->reason, "calls",
+                                          (json_int_t)facts->n_good, "faults", (json_int_t)facts->n_faults));
 }
 
 static void

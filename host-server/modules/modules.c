@@ -18,14 +18,6 @@ typedef struct
 } KeygenCall;
 
 const char *
-modules_state_name (ModulesState state)
-{
-  static const char *const names[] = { "absent", "ready", "quarantined", "unsuitable", "refused" };
-  g_return_val_if_fail (state < G_N_ELEMENTS (names), "?");
-  return names[state];
-}
-
-const char *
 modules_outcome_name (ModulesOutcome outcome)
 {
   static const char *const names[] = { "ok", "refused", "retry", "failed", "unavailable" };
@@ -146,30 +138,52 @@ modules_get_state (Modules *modules, const char *name)
   return module != NULL ? registry_get_state (modules->registry, module) : MODULES_STATE_ABSENT;
 }
 
+const char *
+modules_life_name (ModulesLife life)
+{
+  static const char *const names[] = { "installed", "verified", "running", "crashed", "refused" };
+  g_return_val_if_fail (life < G_N_ELEMENTS (names), "?");
+  return names[life];
+}
+
 typedef struct
 {
   Modules *modules;
-  void (*each) (const char *module, ModulesState state, const char *reason, gpointer data);
+  void (*each) (const ModulesFacts *facts, gpointer data);
   gpointer data;
 } Listing;
+
+static ModulesLife
+get_life (Modules *modules, const Module *module)
+{
+  const ModuleRunner *runner = g_hash_table_lookup (modules->runners, module);
+  ModulesState state
+      = modules->launcher == NULL ? MODULES_STATE_REFUSED : registry_get_state (modules->registry, module);
+  if (state == MODULES_STATE_QUARANTINED)
+    return MODULES_LIFE_CRASHED;
+  if (state != MODULES_STATE_READY)
+    return MODULES_LIFE_REFUSED;
+  if (runner != NULL && module_runner_is_serving (runner))
+    return MODULES_LIFE_RUNNING;
+  return module->is_verified ? MODULES_LIFE_VERIFIED : MODULES_LIFE_INSTALLED;
+}
 
 static void
 list_module (Module *module, gpointer data)
 {
   const Listing *listing = data;
-  ModulesState state = listing->modules->launcher == NULL
-                           ? MODULES_STATE_REFUSED
-                           : registry_get_state (listing->modules->registry, module);
-  const char *reason = state == MODULES_STATE_REFUSED      ? listing->modules->problem
-                       : state == MODULES_STATE_UNSUITABLE ? module->unsuitable
-                                                           : module->last_fault;
-  listing->each (module->name, state, reason, listing->data);
+  ModulesFacts facts = { .module = module->name,
+                         .life = get_life (listing->modules, module),
+                         .reason = module->last_fault,
+                         .n_good = module->n_good,
+                         .n_faults = module->n_bad };
+  if (facts.life == MODULES_LIFE_REFUSED)
+    facts.reason = listing->modules->launcher == NULL ? listing->modules->problem : module->unsuitable;
+  listing->each (&facts, listing->data);
 }
 
 void
-modules_foreach (Modules *modules,
-                 void (*each) (const char *module, ModulesState state, const char *reason, gpointer data),
-                 gpointer data)
+modules_foreach (Modules *modules, void (*each) (const ModulesFacts *facts, gpointer data), gpointer data)
 {
   Listing listing = { .modules = modules, .each = each, .data = data };
   registry_scan (modules->registry, list_module, &listing);

@@ -43,12 +43,34 @@ typedef enum
 
 /* @module is the manifest's `module=`, a path inside the folder. Looks at the file now. */
 ModulesState modules_get_state (Modules *modules, const char *module);
-const char *modules_state_name (ModulesState state);
 
-/* Calls @each for every object in the folder, for `module list`. @reason may be NULL. */
-void modules_foreach (Modules *modules,
-                      void (*each) (const char *module, ModulesState state, const char *reason,
-                                    gpointer data),
+/* What an operator is told of a module. */
+typedef enum
+{
+  MODULES_LIFE_INSTALLED, /* the file is there; nobody has loaded it since it came */
+  MODULES_LIFE_VERIFIED, /* it loaded in the sandbox and has this ABI; at the moment there is no process of it
+                          */
+  MODULES_LIFE_RUNNING,  /* its process waits for calls or has some */
+  MODULES_LIFE_CRASHED,  /* it failed too often and waits for its next chance (quarantine); the reason is its
+                          * last  fault */
+  MODULES_LIFE_REFUSED,  /* it is no module, or no vendor code runs here; the reason says which */
+} ModulesLife;
+
+#define MODULES_N_LIVES 5
+
+const char *modules_life_name (ModulesLife life);
+
+typedef struct
+{
+  const char *module;
+  ModulesLife life;
+  const char *reason; /* NULL: nothing to say. A module that runs may have had a fault: then that */
+  guint64 n_good;     /* calls since the server started, and faults of any kind */
+  guint64 n_faults;
+} ModulesFacts;
+
+/* Calls @each for every object in the folder, for `module list` and metrics. @facts live until it returns. */
+void modules_foreach (Modules *modules, void (*each) (const ModulesFacts *facts, gpointer data),
                       gpointer data);
 
 typedef struct

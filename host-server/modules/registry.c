@@ -76,6 +76,7 @@ forget (Module *module)
   module->n_faults = 0;
   module->n_quarantines = 0;
   module->quarantined_until_us = 0;
+  module->is_verified = FALSE;
   module->generation++;
 }
 
@@ -285,6 +286,7 @@ registry_note_fault (Registry *registry, Module *module, guint weight, const cha
   g_free (module->last_fault);
   module->last_fault = g_strdup (reason);
   module->n_faults += weight;
+  module->n_bad++;
   /* After a quarantine the first call decides. */
   if (module->n_faults < FAULTS_ALLOWED && module->n_quarantines == 0)
     return FALSE;
@@ -297,8 +299,15 @@ registry_note_fault (Registry *registry, Module *module, guint weight, const cha
 }
 
 void
+registry_note_verified (Registry *registry, Module *module)
+{
+  module->is_verified = TRUE;
+}
+
+void
 registry_note_good (Registry *registry, Module *module)
 {
+  module->n_good++;
   module->n_faults = 0;
   module->n_quarantines = 0;
   module->quarantined_until_us = 0;

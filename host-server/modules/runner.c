@@ -1,6 +1,7 @@
 #include "host-server/modules/runner.h"
 #include "common/base/log.h"
 #include "common/base/secret.h"
+#include "host-server/modules/spares.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -73,11 +74,13 @@ struct ModuleRunner
   GQueue waiting;
   GQueue running;
   guint32 next_number;
+  Spares spares;
   GSource *tick;
   Frame *frame;
 };
 
 static void pump (ModuleRunner *runner);
+static void refill (ModuleRunner *runner);
 static gboolean on_call (int fd, GIOCondition condition, gpointer data);
 
 /* --- time --- */
@@ -89,6 +92,7 @@ set_tick (ModuleRunner *runner)
   if (runner->state == ZYGOTE_STARTING || runner->state == ZYGOTE_LOADING
       || (runner->state == ZYGOTE_SERVING && g_queue_is_empty (&runner->running)))
     next_us = runner->due_us;
+  next_us = MIN (next_us, spares_get_due_us (&runner->spares));
   for (GList *each = runner->running.head; each != NULL; each = each->next)
     next_us = MIN (next_us, ((Call *)each->data)->due_us);
   /* Setting it wakes the loop, and calls come and go: one that is set too early costs a look, once a
@@ -360,8 +364,14 @@ on_call (int fd, GIOCondition condition, gpointer data)
 {
   Call *call = data;
   ModuleRunner *runner = call->runner;
+  guint n_running = g_queue_get_length (&runner->running);
   drain (call);
   pump (runner);
+  if (g_queue_get_length (&runner->running) < n_running)
+    {
+      refill (runner);
+      set_tick (runner);
+    }
   return G_SOURCE_CONTINUE;
 }
 
@@ -414,6 +424,7 @@ on_loaded (ModuleRunner *runner, const Frame *frame)
     }
   launch_set_phase (runner->launch, FRAME_PHASE_SERVE);
   runner->state = ZYGOTE_SERVING;
+  registry_note_verified (runner->setting.registry, runner->module);
   runner->due_us = g_get_monotonic_time () + IDLE_US;
   pump (runner);
 }
@@ -508,6 +519,7 @@ on_ended (Launch *launch, const LaunchEnd *end, gpointer data)
   gboolean is_fault = !runner->is_end_no_fault && end->kind != LAUNCH_ENDED_LOST;
   runner->state = ZYGOTE_ABSENT;
   runner->launch = NULL;
+  spares_expire (&runner->spares, G_MAXINT64);
   if (is_fault)
     {
       log_warning ("modules", "runner ended module=%s: %s", runner->module->name, end->reason);
@@ -553,8 +565,8 @@ start_zygote (ModuleRunner *runner, GError **error)
     .sealed_object = object,
     .memory_bytes = runner->setting.memory_bytes,
     .cpu_s = runner->setting.cpu_s,
-    .deadline_ms = runner->setting.deadline_ms,
-    .max_calls = runner->setting.max_calls * runner->setting.n_beside,
+    .deadline_ms = runner->setting.deadline_ms + SPARES_LIFE_MS,
+    .max_calls = (runner->setting.max_calls + SPARES_MAX) * runner->setting.n_beside,
     .uid = runner->module->uid,
   };
   runner->launch = launcher_start (runner->setting.launcher, &spec, &events, runner, error);
@@ -569,46 +581,92 @@ start_zygote (ModuleRunner *runner, GError **error)
   return TRUE;
 }
 
-/* Gives the next call that waits to the zygote. FALSE if that cannot be done now. */
-static gboolean
-dispatch (ModuleRunner *runner)
+/* Has the zygote make a process that reads its request from the channel that is returned; -1 if it cannot be
+ * had, and then the zygote is ended. */
+static int
+make_process (ModuleRunner *runner, guint32 *number)
 {
   int ends[2];
-  Call *call = g_queue_peek_head (&runner->waiting);
   if (!channel_pair (ends))
     {
       /* Its next start will say so to those that wait. */
       runner->is_end_no_fault = TRUE;
       kill_zygote (runner, "there are no descriptors left");
-      return FALSE;
+      return -1;
     }
-  /* The request lies in the channel before anybody holds its other end. */
-  Frame *frame = runner->frame;
-  frame->header = call->request->header;
-  memcpy (frame->payload, call->request->payload, call->request->header.length);
-  gboolean is_sent = channel_send (ends[0], frame) == CHANNEL_FRAME;
-  secret_wipe (frame->payload, call->request->header.length);
-  if (is_sent)
-    {
-      call->number = ++runner->next_number;
-      frame_begin (frame, FRAME_OP_FORK, FRAME_EVENT, 0);
-      frame_put_u32 (frame, call->number);
-      is_sent = launch_send_with (runner->launch, frame, &ends[1], 1);
-    }
+  *number = ++runner->next_number;
+  frame_begin (runner->frame, FRAME_OP_FORK, FRAME_EVENT, 0);
+  frame_put_u32 (runner->frame, *number);
+  gboolean is_sent = launch_send_with (runner->launch, runner->frame, &ends[1], 1);
   close (ends[1]);
   if (!is_sent)
     {
       close (ends[0]);
       kill_zygote (runner, "it does not read");
-      return FALSE;
+      return -1;
     }
+  return ends[0];
+}
+
+static gboolean
+send_request (ModuleRunner *runner, const Call *call, int channel)
+{
+  Frame *frame = runner->frame;
+  frame->header = call->request->header;
+  memcpy (frame->payload, call->request->payload, call->request->header.length);
+  gboolean is_sent = channel_send (channel, frame) == CHANNEL_FRAME;
+  secret_wipe (frame->payload, call->request->header.length);
+  return is_sent;
+}
+
+/* While nobody waits, for the next that come. */
+static void
+refill (ModuleRunner *runner)
+{
+  gint64 now_us = g_get_monotonic_time ();
+  while (runner->state == ZYGOTE_SERVING && g_queue_is_empty (&runner->waiting)
+         && spares_want_more (&runner->spares, now_us))
+    {
+      guint32 number;
+      int channel = make_process (runner, &number);
+      if (channel >= 0)
+        spares_add (&runner->spares, channel, number, now_us);
+    }
+}
+
+/* Gives the next call that waits to a process of its own. FALSE if that cannot be done now. */
+static gboolean
+dispatch (ModuleRunner *runner)
+{
+  Call *call = g_queue_peek_head (&runner->waiting);
+  gint64 now_us = g_get_monotonic_time ();
+  Spare process = { .channel = -1 };
+  gboolean is_sent = FALSE;
+  spares_note_call (&runner->spares, now_us);
+  /* One that has died in the meantime does not take its request. */
+  while (!is_sent && spares_take (&runner->spares, &process, now_us))
+    if (!(is_sent = send_request (runner, call, process.channel)))
+      close (process.channel);
+  if (!is_sent)
+    {
+      process.channel = make_process (runner, &process.number);
+      if (process.channel < 0)
+        return FALSE;
+      if (!send_request (runner, call, process.channel))
+        {
+          close (process.channel);
+          kill_zygote (runner, "it does not read");
+          return FALSE;
+        }
+    }
+  call->number = process.number;
   g_queue_pop_head (&runner->waiting);
   g_queue_push_tail (&runner->running, call);
   if (runner->setting.events != NULL && runner->setting.events->begin != NULL)
     runner->setting.events->begin (call->data);
-  call->channel = ends[0];
+  call->channel = process.channel;
   call->due_us = g_get_monotonic_time () + runner->setting.deadline_ms * G_GINT64_CONSTANT (1000);
-  call->source = g_unix_fd_source_new (ends[0], G_IO_IN);
+  call->source = g_unix_fd_source_new (process.channel, G_IO_IN);
   g_source_set_callback (call->source, G_SOURCE_FUNC (on_call), call, NULL);
   g_source_attach (call->source, g_source_get_context (runner->tick));
   return TRUE;
@@ -672,6 +730,7 @@ on_tick (GSource *source, GSourceFunc callback, gpointer data)
   ModuleRunner *runner = data;
   gint64 now_us = g_get_monotonic_time ();
   g_source_set_ready_time (source, -1);
+  spares_expire (&runner->spares, now_us);
   g_autoptr (GList) running = g_list_copy (runner->running.head);
   for (GList *each = running; each != NULL; each = each->next)
     if (g_queue_find (&runner->running, each->data) != NULL)
@@ -712,6 +771,7 @@ module_runner_stop (ModuleRunner *runner)
     finish (g_queue_pop_head (&runner->running), RUNNER_CALL_REFUSED, "the server ends");
   refuse_waiting (runner, "the server ends");
   runner->is_end_no_fault = TRUE;
+  spares_expire (&runner->spares, G_MAXINT64);
   kill_zygote (runner, "the server ends");
 }
 
@@ -725,6 +785,12 @@ module_runner_free (ModuleRunner *runner)
   g_clear_pointer (&runner->descriptor, g_bytes_unref);
   g_free (runner->frame);
   g_free (runner);
+}
+
+gboolean
+module_runner_is_serving (const ModuleRunner *runner)
+{
+  return runner->state == ZYGOTE_SERVING && runner->generation == runner->module->generation;
 }
 
 gboolean

@@ -72,6 +72,8 @@ void module_runner_stop (ModuleRunner *runner);
 /* After the launcher was freed, whose last events come here. */
 void module_runner_free (ModuleRunner *runner);
 
+/* Whether it has a process that loaded the module's present file and takes calls. */
+gboolean module_runner_is_serving (const ModuleRunner *runner);
 /* Whether no call waits or runs. */
 gboolean module_runner_is_idle (const ModuleRunner *runner);
 /* Whether a process of it is there, or has not been reported as ended. */

@@ -274,9 +274,10 @@ expect_unsuitable (Fixture *fixture)
 }
 
 static void
-find_reason (const char *module, ModulesState state, const char *reason, gpointer data)
+find_reason (const ModulesFacts *facts, gpointer data)
 {
-  g_ptr_array_add (data, g_strdup_printf ("%s %s %s", module, modules_state_name (state), reason));
+  g_ptr_array_add (
+      data, g_strdup_printf ("%s %s %s", facts->module, modules_life_name (facts->life), facts->reason));
 }
 
 /* Whether `module list` says this. */
@@ -301,7 +302,7 @@ test_legacy_keygen_is_listed_in_place_of_its_object (Fixture *fixture, gconstpoi
   install_old (fixture, old_text);
   modules_foreach (fixture->modules, find_reason, lines);
   g_assert_cmpuint (lines->len, ==, 1);
-  g_assert_cmpstr (lines->pdata[0], ==, "old.legacy ready (null)");
+  g_assert_cmpstr (lines->pdata[0], ==, "old.legacy installed (null)");
 }
 
 static void
@@ -315,17 +316,18 @@ test_legacy_keygen_that_is_not_as_described_is_unsuitable_and_says_why (Fixture 
 
   /* Known before anybody asks for a serial. */
   install_old (fixture, OLD_HEAD "[Symbols]\nkeygen=long f ()\n");
-  expect_listed (fixture, "old.legacy unsuitable old.legacy:12: [Symbols] keygen: unknown type 'long', which is i64 here");
+  expect_listed (
+      fixture, "old.legacy refused old.legacy:12: [Symbols] keygen: unknown type 'long', which is i64 here");
   install_old (fixture, OLD_HEAD "[Symbols]\ncheck=int f ()\n");
-  expect_listed (fixture, "old.legacy unsuitable old.legacy: [Symbols] keygen: is missing");
+  expect_listed (fixture, "old.legacy refused old.legacy: [Symbols] keygen: is missing");
 
   install_old (fixture, OLD_HEAD "[Symbols]\nkeygen=int no_such (buf 9 output)\n");
-  expect_listed (fixture, "old.legacy ready (null)");
+  expect_listed (fixture, "old.legacy installed (null)");
   expect_unsuitable (fixture);
-  expect_listed (fixture, "old.legacy unsuitable the object has no symbol 'no_such'");
+  expect_listed (fixture, "old.legacy refused the object has no symbol 'no_such'");
   install_old (fixture, OLD_HEAD "[Symbols]\ninit=int old_failing ()\nkeygen=cstr old_error (int 0)\n");
   expect_unsuitable (fixture);
-  expect_listed (fixture, "old.legacy unsuitable the object has no symbol 'old_failing'");
+  expect_listed (fixture, "old.legacy refused the object has no symbol 'old_failing'");
 
   install_old (fixture, old_text);
   g_assert_true (g_file_get_contents (object, &bytes, &length, NULL));
@@ -338,7 +340,7 @@ test_legacy_keygen_that_is_not_as_described_is_unsuitable_and_says_why (Fixture 
   call (fixture, &request, &outcome);
   g_assert_cmpint (outcome.outcome, ==, MODULES_OK);
   outcome_clear (&outcome);
-  expect_listed (fixture, "old.legacy ready (null)");
+  expect_listed (fixture, "old.legacy running (null)");
 }
 
 int

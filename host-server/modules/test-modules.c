@@ -341,6 +341,64 @@ test_modules_without_a_sandbox_nothing_runs_and_the_reason_is_clear (Fixture *fi
   outcome_clear (&outcome);
 }
 
+typedef struct
+{
+  const char *module;
+  ModulesFacts facts;
+  char *reason;
+  gboolean is_found;
+} Looked;
+
+static void
+on_listed (const ModulesFacts *facts, gpointer data)
+{
+  Looked *looked = data;
+  if (!g_str_equal (facts->module, looked->module))
+    return;
+  looked->facts = *facts;
+  looked->reason = g_strdup (facts->reason);
+  looked->is_found = TRUE;
+}
+
+static void
+assert_life (Fixture *fixture, const char *module, const char *life, const char *reason)
+{
+  Looked looked = { .module = module };
+  modules_foreach (fixture->modules, on_listed, &looked);
+  g_assert_true (looked.is_found);
+  g_assert_cmpstr (modules_life_name (looked.facts.life), ==, life);
+  if (reason != NULL && (looked.reason == NULL || strstr (looked.reason, reason) == NULL))
+    g_test_fail_printf ("expected '%s', got '%s'", reason, looked.reason);
+  g_free (looked.reason);
+}
+
+static void
+test_modules_state_tells_installed_running_and_refused_apart (Fixture *fixture, gconstpointer data)
+{
+  static const char weather[] = "libweather-keygen.so";
+  Outcome outcome = { 0 };
+  g_autofree char *broken = g_build_filename (fixture->folder, "text.so", NULL);
+  ModulesKeygenRequest request = make_request (weather), no_request = make_request ("text.so");
+  install (fixture, "weather");
+  g_assert_true (g_file_set_contents (broken, "no object", -1, NULL));
+  assert_life (fixture, weather, "installed", NULL);
+  assert_life (fixture, "text.so", "installed", NULL);
+
+  call (fixture, &request, &outcome);
+  g_assert_cmpint (outcome.outcome, ==, MODULES_OK);
+  outcome_clear (&outcome);
+  assert_life (fixture, weather, "running", NULL);
+
+  call (fixture, &no_request, &outcome);
+  g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
+  outcome_clear (&outcome);
+  assert_life (fixture, "text.so", "refused", "too short");
+
+  /* A new file has been loaded by nobody, though the old one still has its process. */
+  install (fixture, "weather");
+  assert_life (fixture, weather, "installed", NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -354,6 +412,7 @@ main (int argc, char **argv)
   ADD (modules_what_is_no_module_is_named_and_not_called);
   ADD (modules_names_do_not_leave_the_folder);
   ADD (modules_many_calls_at_once_all_end);
+  ADD (modules_state_tells_installed_running_and_refused_apart);
   ADD (modules_open_calls_are_answered_when_the_house_closes);
   ADD (modules_without_a_sandbox_nothing_runs_and_the_reason_is_clear);
   return g_test_run ();

@@ -133,6 +133,10 @@ run_provide (ffi_cif *cif, void *result, void **args, void *user_data)
     case DESCRIPTOR_DO_COPY:
       number = copy (legacy, provide, args);
       break;
+    case DESCRIPTOR_DO_FUNCTION:
+      *(const char **)result
+          = legacy_function_run (legacy, provide->function, text_arg (provide->text_arg, args));
+      return;
     case DESCRIPTOR_DO_READY:
       legacy_thread_say_ready (legacy);
       break;

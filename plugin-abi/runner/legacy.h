@@ -123,6 +123,10 @@ bool legacy_symbols_check_imports (Legacy *legacy, char *why, size_t why_size);
 bool legacy_provide_prepare (Legacy *legacy, const char **reason);
 bool legacy_provide_define (Legacy *legacy, const char **reason);
 
+/* legacy-function.c: calls @function of the server with @input and waits. The text it returned, valid until this
+ * thread calls again; NULL if there was none, which is logged. Any of the object's threads. */
+const char *legacy_function_run (Legacy *legacy, const char *function, const char *input);
+
 /* legacy-call.c: makes the call @index. @input is the command's, @code the message's. */
 void legacy_call (Legacy *legacy, unsigned index, const char *input, int64_t code, LegacyOutcome *outcome);
 /* Our account of a call that failed: the descriptor's words, the object's own if it has a function for them,

@@ -1,8 +1,6 @@
 /* The part of plugin-runner that carries a native plugin: both sides are tables (host/plugin.h). */
-#include "plugin-abi/runner/client-load.h"
+#include "plugin-abi/runner/native.h"
 #include "plugin-abi/runner/resolve.h"
-
-#include <host/plugin.h>
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -12,22 +10,10 @@
 
 #define MAX_ANSWER 65536
 
-typedef struct
-{
-  Runner *runner;
-  ClientLoad load;
-  HostPlugin plugin; /* our copy: as much as it has, zeros behind */
-  HostPluginApi api;
-  HostLicence licence;
-  void *self;
-  bool is_started;
-  char *answer; /* MAX_ANSWER bytes and a NUL: to the command that is being handled */
-} Native;
-
 /* ---- what the host offers ---- */
 
-static int
-result_of (const Frame *frame)
+int
+native_result_of (const Frame *frame)
 {
   switch (frame->header.status)
     {
@@ -107,7 +93,7 @@ storage_get (void *host, const char *key, void *value, size_t *length)
   *length = 0;
   frame_begin (frame, FRAME_OP_STORE_GET, FRAME_ASK, 0);
   frame_put_text (frame, key);
-  result = runner_ask (native->runner, frame, frame) ? result_of (frame) : HOST_INTERNAL;
+  result = runner_ask (native->runner, frame, frame) ? native_result_of (frame) : HOST_INTERNAL;
   if (result == HOST_OK)
     {
       frame_read (&reader, frame);
@@ -139,7 +125,7 @@ store (Native *native, const char *key, bool is_kept, const void *value, size_t 
   if (!frame_is_whole (frame))
     result = HOST_DENIED;
   else
-    result = runner_ask (native->runner, frame, frame) ? result_of (frame) : HOST_INTERNAL;
+    result = runner_ask (native->runner, frame, frame) ? native_result_of (frame) : HOST_INTERNAL;
   free (frame);
   return result;
 }
@@ -204,7 +190,7 @@ get_extension (void *host, const char *name)
   for (size_t i = 0; name != NULL && i < sizeof extensions / sizeof *extensions; i++)
     if (strcmp (name, extensions[i].name) == 0)
       return extensions[i].table;
-  return NULL;
+  return name != NULL ? native_find_granted (host, name) : NULL;
 }
 
 /* ---- the plugin ---- */
@@ -369,15 +355,10 @@ run_phase (Native *native, uint32_t phase, Frame *answer)
 }
 
 static int
-send_event (Native *native, HostEventKind kind, const char *name, const char *input, uint32_t timer)
+send_event (Native *native, HostEvent event)
 {
-  HostEvent event = { .size = sizeof event,
-                      .abi = HOST_PLUGIN_ABI,
-                      .kind = (uint32_t)kind,
-                      .name = name,
-                      .input = input,
-                      .timer = timer };
-
+  event.size = sizeof event;
+  event.abi = HOST_PLUGIN_ABI;
   native->answer[0] = '\0';
   return native->plugin.event (native->self, &event);
 }
@@ -389,7 +370,7 @@ on_readable (Runner *runner)
 {
   Native *native = runner_get_state (runner);
 
-  (void)send_event (native, HOST_EVENT_READABLE, NULL, NULL, 0);
+  (void)send_event (native, (HostEvent){ .kind = HOST_EVENT_READABLE });
   watch (native);
 }
 
@@ -414,17 +395,36 @@ handle (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *
     case FRAME_OP_COMMAND:
       {
         const char *name = frame_get_text (request);
-        int result = send_event (native, HOST_EVENT_COMMAND, name, frame_get_text (request), 0);
+        HostEvent event = { .kind = HOST_EVENT_COMMAND, .name = name, .input = frame_get_text (request) };
+        int result = send_event (native, event);
 
         client_answer_command (answer, class_of_result (result), native->answer);
         break;
       }
     case FRAME_OP_TIMER:
-      (void)send_event (native, HOST_EVENT_TIMER, NULL, NULL, frame_get_u32 (request));
+      (void)send_event (native, (HostEvent){ .kind = HOST_EVENT_TIMER, .timer = frame_get_u32 (request) });
       break;
     case FRAME_OP_WAKE:
-      (void)send_event (native, HOST_EVENT_WAKE, NULL, NULL, 0);
+      (void)send_event (native, (HostEvent){ .kind = HOST_EVENT_WAKE });
       break;
+    case FRAME_OP_MESSAGE:
+      {
+        HostMessage message;
+
+        native_read_message (request, &message);
+        (void)send_event (native, (HostEvent){ .kind = HOST_EVENT_MESSAGE, .message = &message });
+        break;
+      }
+    case FRAME_OP_FUNCTION_RESULT:
+      {
+        HostFunctionResult outcome;
+
+        native_read_outcome (request, &outcome);
+        if (native->n_calls > 0)
+          native->n_calls--;
+        (void)send_event (native, (HostEvent){ .kind = HOST_EVENT_RESULT, .outcome = &outcome });
+        break;
+      }
     default:
       frame_answer (answer, header, FRAME_STATUS_REFUSED, "not a request for a native plugin");
       break;

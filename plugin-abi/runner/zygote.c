@@ -43,25 +43,29 @@ static void __attribute__ ((noreturn)) run_call (const Zygote *zygote, int call_
     _exit (1);
   /* First, so that the host knows whom to kill. */
   frame_begin (&runner->answer, FRAME_OP_HELLO, FRAME_EVENT, 0);
+  /* Confined before the request is there: the host may have had this process made in advance. */
   if (channel_send (RUNNER_CHANNEL_FD, &runner->answer) != CHANNEL_FRAME
+      || !sandbox_enter_call (&runner->plan, zygote->pid, runner->call_ruleset, &runner->orders.stage_2)
       || channel_receive (RUNNER_CHANNEL_FD, &runner->frame, &receipt, 0) != CHANNEL_FRAME
-      || frame_check (&runner->frame, receipt.n_bytes, FRAME_FROM_HOST, FRAME_PHASE_CALL, 0) != FRAME_FINE
-      || !sandbox_enter_call (&runner->plan, zygote->pid, runner->call_ruleset, &runner->orders.stage_2))
+      || frame_check (&runner->frame, receipt.n_bytes, FRAME_FROM_HOST, FRAME_PHASE_CALL, 0) != FRAME_FINE)
     _exit (1);
 
   FrameHeader asked = runner->frame.header;
   frame_read (&request, &runner->frame);
   frame_begin (&runner->answer, asked.op, FRAME_ANSWER, asked.call);
   runner->kind->handle (runner, &request, &asked, &runner->answer);
-  _exit (channel_send (RUNNER_CHANNEL_FD, &runner->answer) == CHANNEL_FRAME ? RUNNER_ANSWERED : 1);
+  int status = channel_send (RUNNER_CHANNEL_FD, &runner->answer) == CHANNEL_FRAME ? RUNNER_ANSWERED : 1;
+  /* The call is over when its channel closes, and the kernel would take the memory down before that. */
+  close (RUNNER_CHANNEL_FD);
+  _exit (status);
 }
 
 static void
-reap (Zygote *zygote)
+reap (Zygote *zygote, int flags)
 {
   pid_t pid;
   int status;
-  while ((pid = waitpid (-1, &status, WNOHANG)) > 0)
+  for (; (pid = waitpid (-1, &status, flags)) > 0; flags = WNOHANG)
     for (size_t i = 0; i < MAX_CHILDREN; i++)
       if (zygote->calls[i].pid == pid)
         {
@@ -78,22 +82,34 @@ reap (Zygote *zygote)
         }
 }
 
-/* A call that cannot be had ends as its channel closes: the host sees that nobody answered. */
+static Call *
+find_place (Zygote *zygote)
+{
+  for (size_t i = 0; i < MAX_CHILDREN; i++)
+    if (zygote->calls[i].pid == 0)
+      return &zygote->calls[i];
+  return NULL;
+}
+
+/* A call that cannot be had ends as its channel closes: the host sees that nobody answered. Processes whose
+ * call is over may still be about to end: they make room. */
 static void
 start_call (Zygote *zygote, uint32_t number, int call_fd)
 {
-  Call *call = NULL;
-  for (size_t i = 0; i < MAX_CHILDREN && call == NULL; i++)
-    if (zygote->calls[i].pid == 0)
-      call = &zygote->calls[i];
-  if (call == NULL)
-    return;
-  /* Not fork(): the object may have registered handlers. */
-  pid_t pid = _Fork ();
-  if (pid == 0)
-    run_call (zygote, call_fd);
-  if (pid > 0)
-    *call = (Call){ .pid = pid, .call = number };
+  pid_t pid = -1;
+  Call *call;
+  for (int i = 0; i < MAX_CHILDREN && pid < 0; i++)
+    {
+      if (i > 0)
+        reap (zygote, 0);
+      /* Not fork(): the object may have registered handlers. */
+      if ((call = find_place (zygote)) != NULL)
+        pid = _Fork ();
+      if (pid == 0)
+        run_call (zygote, call_fd);
+      if (pid > 0)
+        *call = (Call){ .pid = pid, .call = number };
+    }
 }
 
 int
@@ -110,7 +126,7 @@ runner_serve_zygote (Runner *runner)
       struct pollfd channel = { .fd = RUNNER_CHANNEL_FD, .events = POLLIN };
       int n = runner->phase == FRAME_PHASE_SERVE ? ppoll (&channel, 1, NULL, &open_set) : 1;
       if (runner->phase == FRAME_PHASE_SERVE)
-        reap (&zygote);
+        reap (&zygote, WNOHANG);
       if (n < 0)
         continue;
 

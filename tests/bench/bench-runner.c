@@ -1,15 +1,17 @@
 /* What a call of a server module costs: a process forked, confined, asked and reaped for each.
  *
- *   bench-runner MODULE.so [CALLS [IN-FLIGHT]]
+ *   bench-runner MODULE.so [CALLS [IN-FLIGHT [RATE]]]
  *
- * Latency is from the request to its callback; processor time is that of this process, the supervisor, the
- * zygote and every call together. */
+ * With a RATE calls are offered so many a second, whether earlier ones have ended or not; without, as soon as
+ * one ends. Latency is from the request to its callback; processor time is that of this process, the
+ * supervisor, the zygote and every call together. */
 #include "host-server/modules/modules.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #define OWN_USERS 61200
@@ -20,6 +22,7 @@ typedef struct
   const char *module;
   guint n_calls, n_asked, n_done, n_failed;
   gint64 *latencies_ns;
+  gboolean is_paced;
 } Bench;
 
 typedef struct
@@ -58,7 +61,7 @@ on_done (const ModulesKeygenResult *result, gpointer data)
       bench->n_failed++;
       fprintf (stderr, "%s: %s\n", modules_outcome_name (result->outcome), result->reason);
     }
-  if (bench->n_asked < bench->n_calls)
+  if (bench->n_asked < bench->n_calls && !bench->is_paced)
     ask (bench);
 }
 
@@ -75,6 +78,30 @@ ask (Bench *bench)
                                    .paid_at_s = 1764000000 };
   *call = (Call){ .bench = bench, .asked_ns = get_ns (CLOCK_MONOTONIC) };
   modules_keygen_call (bench->modules, &request, on_done, call);
+}
+
+/* Offers @rate calls a second by a timer of the kernel's, whose ticks that were missed count. */
+static void
+run_paced (Bench *bench, guint n_calls, guint rate)
+{
+  struct itimerspec every = { .it_interval = { .tv_nsec = 1000000000 / rate }, .it_value = { .tv_nsec = 1 } };
+  int timer = timerfd_create (CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  GPollFD tick = { .fd = timer, .events = G_IO_IN };
+  timerfd_settime (timer, 0, &every, NULL);
+  g_main_context_add_poll (NULL, &tick, G_PRIORITY_DEFAULT);
+  bench->is_paced = TRUE;
+  bench->n_calls = n_calls;
+  bench->n_asked = bench->n_done = 0;
+  while (bench->n_done < n_calls)
+    {
+      guint64 n_ticks = 0;
+      g_main_context_iteration (NULL, TRUE);
+      if (read (timer, &n_ticks, sizeof n_ticks) == sizeof n_ticks)
+        for (; n_ticks > 0 && bench->n_asked < n_calls; n_ticks--)
+          ask (bench);
+    }
+  g_main_context_remove_poll (NULL, &tick);
+  close (timer);
 }
 
 static int
@@ -100,11 +127,12 @@ main (int argc, char **argv)
 {
   if (argc < 2)
     {
-      fputs ("usage: bench-runner MODULE.so [CALLS [IN-FLIGHT]]\n", stderr);
+      fputs ("usage: bench-runner MODULE.so [CALLS [IN-FLIGHT [RATE]]]\n", stderr);
       return 2;
     }
   guint n_calls = argc > 2 ? (guint)atoi (argv[2]) : 5000;
   guint n_in_flight = argc > 3 ? (guint)atoi (argv[3]) : 1;
+  guint rate = argc > 4 ? (guint)atoi (argv[4]) : 0;
   g_autofree char *path = g_canonicalize_filename (argv[1], NULL);
   g_autofree char *folder = g_path_get_dirname (path);
   g_autofree char *module = g_path_get_basename (path);
@@ -124,7 +152,10 @@ main (int argc, char **argv)
   gint64 first_ns = bench.latencies_ns[0];
   double own_before_s = get_cpu_s (RUSAGE_SELF);
   gint64 before_ns = get_ns (CLOCK_MONOTONIC);
-  run (&bench, n_calls, n_in_flight);
+  if (rate > 0)
+    run_paced (&bench, n_calls, rate);
+  else
+    run (&bench, n_calls, n_in_flight);
   double wall_s = (double)(get_ns (CLOCK_MONOTONIC) - before_ns) / 1e9;
   /* The children are counted once they have been waited for. */
   modules_free (bench.modules);
@@ -132,7 +163,10 @@ main (int argc, char **argv)
   double cpu_s = own_s + get_cpu_s (RUSAGE_CHILDREN);
 
   qsort (bench.latencies_ns, n_calls, sizeof bench.latencies_ns[0], compare);
-  printf ("%s: %u calls, %u in flight, %u failed\n", module, n_calls, n_in_flight, bench.n_failed);
+  if (rate > 0)
+    printf ("%s: %u calls, %u a second offered, %u failed\n", module, n_calls, rate, bench.n_failed);
+  else
+    printf ("%s: %u calls, %u in flight, %u failed\n", module, n_calls, n_in_flight, bench.n_failed);
   printf ("  first call, with the runner's start   %8.0f us\n", (double)first_ns / 1e3);
   printf ("  latency p50 / p99                     %8.0f / %.0f us\n",
           (double)bench.latencies_ns[n_calls / 2] / 1e3,

@@ -25,7 +25,12 @@
   X (answer_empty) X (bind_socket) X (listen_socket) X (open_fast) X (open_fast_by_message) \
   X (send_to_address) X (raw_socket) X (multipath_socket) X (change_protocol) X (own_a_signal) \
   X (write_data) X (write_too_much) X (run_what_it_wrote) X (move_out_of_folder) \
-  X (link_out_of_folder) X (change_folder) X (burn_between_calls) X (do_nothing_wrong)
+  X (link_out_of_folder) X (change_folder) X (burn_between_calls) X (do_nothing_wrong) \
+  X (make_forbidden_calls) X (run_descriptor) X (write_host_memory) X (signal_itself) \
+  X (signal_thread_of_host) X (queue_signal_to_host) X (fork_the_old_way) X (fork_with_shared_memory) \
+  X (fork_by_clone3) X (install_filter) X (install_filter_by_prctl) X (map_shared_validated) \
+  X (rewrite_own_code) X (hide_flags) X (open_for_writing) X (open_unnamed) X (open_shared_memory) \
+  X (climb_out_by_dots) X (open_root_of_itself)
 /* clang-format on */
 
 #define DECLARE_DEED(name) const char *name (void);

@@ -40,8 +40,9 @@ ARROWS = {
     "host-client/core": COMMON,
     "host-client/cli": COMMON + ["host-client/core"],
     "host-client/gtk": COMMON + ["host-client/core"],
-    "tests/bench": ["host-server/modules"],
-    "tests": MODULES + ["host-server/market", "host-server/functions", "host-client/core", "plugin-abi/runner"],
+    "tests/bench": ["host-server/modules", "plugin-abi/include"],
+    "tests": MODULES + ["host-server/market", "host-server/functions", "host-client/core", "plugin-abi/runner",
+                        "plugin-abi/check"],
 }
 STAND_ALONE = ["keygen-modules", "vendor-kit/plugins", "vendor-kit/functions"]  # a vendor copies these folders
 MAX_LINES = 1000

@@ -411,7 +411,7 @@ def test_case_source_quarantined(open_shop, tmp_path):
     shop = open_shop(folder, keygen_retry_s="0,0.2,0.2,0.2,0.2,0.2,0.2,0.2,0.2,0.2,0.2")
     case = shop.enter().order(shop.sell("keygen", module="worn.so"))
     case.pay()
-    wait_until(lambda: any(row["module"] == "worn.so" and row["state"] == "quarantined"
+    wait_until(lambda: any(row["module"] == "worn.so" and row["state"] == "crashed"
                            for row in shop.host.hostctl_json("module", "list")), what="the quarantine")
     bob = shop.enter()
     assert error_condition(bob.buy(case.plugin))[1] == "service-unavailable"

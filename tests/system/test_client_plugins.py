@@ -127,7 +127,7 @@ def device(shop, ground):
         user = user or shop.user("client")
         one = make_device(ground, shop.host, user)
         for descriptor in descriptors:
-            one.must("plugin", "install", descriptor)
+            one.must("plugin", "install", descriptor, "--yes")
         return one
     return make
 

@@ -192,6 +192,18 @@ def test_a_member_uses_what_the_operator_has_set_up(shop, wile):
     assert root.run("plugin-retire", {"plugin": "storm"}).said("info")
 
 
+def test_functions_are_the_operators_to_set_up_and_a_members_manifest_may_keep_them(shop, wile, root):
+    functions = ["[Functions]", "user_data=64K"]
+    refused = wile.run("plugin-add", {"manifest": manifest("mist") + functions})
+    assert "[Functions]: what runs on the host is the operator's to set up" in refused.said("error")
+    assert "mist" not in [row["plugin"] for row in shop.host.hostctl_json("plugin", "list")]
+    assert root.run("plugin-add", {"manifest": manifest("mist") + functions}).said("info")
+    assert wile.run("plugin-add", {"manifest": manifest("mist", version="2.0") + functions}).said("info") == "Mist 2.0 is on sale."
+    assert "operator's" in wile.run("plugin-add", {"manifest": manifest("mist")}).said("error")
+    assert [row["application"] for row in shop.host.hostctl_json("function", "list")] == ["mist"]
+    assert root.run("plugin-retire", {"plugin": "mist"}).said("info")
+
+
 def test_a_stranger_to_the_plugin_cannot_touch_it(shop, hank):
     """The list of choices is the vendor's own; another's plugin is not among them."""
     shop.people["root"].run("plugin-add", {"manifest": manifest("comet", vendor="globex")})

@@ -54,16 +54,51 @@ typedef enum
   HOST_EVENT_TIMER = 2,
   HOST_EVENT_READABLE = 3, /* the descriptor of poll_fd() can be read */
   HOST_EVENT_WAKE = 4,     /* a thread of the plugin called HostPluginApi.wake */
+  HOST_EVENT_MESSAGE = 5,  /* a copy of a message that was received or sent; see HostMessages1 */
+  HOST_EVENT_RESULT = 6,   /* a function that was called has ended; see HostFunction1 */
 } HostEventKind;
+
+/* Which way a message went. Also bits, for HostMessages1.watch. */
+typedef enum
+{
+  HOST_MESSAGE_RECEIVED = 1,
+  HOST_MESSAGE_SENT = 2, /* by the user; what plugins send is not shown to plugins */
+} HostMessageWay;
+
+/* A copy of a message: it has been shown or sent already, and nothing a plugin does can change that. */
+typedef struct HostMessage
+{
+  uint32_t size;
+  uint32_t abi;
+  uint32_t way;     /* HostMessageWay */
+  uint32_t is_late; /* 1: it waited on the server while the user was away; else 0 */
+  const char *peer; /* the other's address, without a resource */
+  const char *text; /* at most 64 KiB */
+  int64_t time;     /* Unix seconds, when it was sent */
+} HostMessage;
+
+/* How a function that the plugin called has ended. */
+typedef struct HostFunctionResult
+{
+  uint32_t size;
+  uint32_t abi;
+  uint32_t call;       /* the number that HostFunction1.call gave */
+  uint32_t result;     /* HostResult; HOST_DENIED also: the user has no licence; HOST_RETRY: not now */
+  const uint8_t *data; /* what it returned; NULL if nothing or unless the result is HOST_OK */
+  size_t length;
+  const char *reason; /* one line for the log, "" if the result is HOST_OK */
+} HostFunctionResult;
 
 typedef struct HostEvent
 {
   uint32_t size;
   uint32_t abi;
-  uint32_t kind;     /* HostEventKind */
-  const char *name;  /* of the command; else NULL */
-  const char *input; /* what follows the command's name, "" if nothing; else NULL */
-  uint32_t timer;    /* the number given to HostTimer1.set */
+  uint32_t kind;                     /* HostEventKind */
+  const char *name;                  /* of the command; else NULL */
+  const char *input;                 /* what follows the command's name, "" if nothing; else NULL */
+  uint32_t timer;                    /* the number given to HostTimer1.set */
+  const HostMessage *message;        /* of HOST_EVENT_MESSAGE; else NULL */
+  const HostFunctionResult *outcome; /* of HOST_EVENT_RESULT; else NULL */
 } HostEvent;
 
 typedef struct HostPluginApi
@@ -173,6 +208,58 @@ typedef struct HostTimer1
   /* Fires in @ms milliseconds (at most about 24 days), in place of an earlier setting; < 0: no longer. */
   int (*set) (void *host, uint32_t timer, int64_t ms);
 } HostTimer1;
+
+/* Messages, as the user granted: messages=see shows copies, messages=send also lets the plugin write. The
+ * chat never waits for a plugin: one that is slow misses copies (32 wait for it), one that hangs is stopped.
+ */
+#define HOST_MESSAGES_1 "host.messages/1"
+typedef struct HostMessages1
+{
+  uint32_t size;
+  uint32_t abi;
+  /* From now on HOST_EVENT_MESSAGE comes for messages that go these ways, bits of HostMessageWay; 0: no
+   * longer. HOST_BAD_INPUT: another bit. */
+  int (*watch) (void *host, uint32_t ways);
+  /* Sends @text (at most 16 KiB) in the user's name; they see it as their own. @peer: an address; NULL: the
+   * chat that is open. HOST_OK: the client has it. HOST_DENIED: not granted, or @peer is neither the chat
+   * that is open nor one that the user allowed this plugin. HOST_RETRY: more than 20 in a minute, or the
+   * client has too many waiting. */
+  int (*send) (void *host, const char *peer, const char *text);
+} HostMessages1;
+
+/* A TCP connection in one call, for plugins that ask for connect=; socket() and connect() work as well. */
+#define HOST_NETWORK_1 "host.network/1"
+typedef struct HostNetwork1
+{
+  uint32_t size;
+  uint32_t abi;
+  /* Connects to @name (a host name or an address) and @port. *@fd receives a connected, blocking socket,
+   * which is the plugin's to close. It takes at most 10 seconds, or two thirds of call-timeout-ms.
+   * HOST_DENIED: not granted; HOST_RETRY: nobody answers there, or 4 attempts are under way. */
+  int (*connect) (void *host, const char *name, uint32_t port, int *fd);
+} HostNetwork1;
+
+/* Functions that the plugin's vendor runs on the host's server, for plugins that ask for functions=yes. */
+#define HOST_FUNCTION_1 "host.function/1"
+typedef struct HostFunction1
+{
+  uint32_t size;
+  uint32_t abi;
+  /* Calls @function of @application (NULL, or the plugin's own id: others are HOST_DENIED) with @length
+   * bytes, at most 48 KiB. *@call receives a number, not 0, under which HOST_EVENT_RESULT comes exactly
+   * once; a lost connection is bridged for a minute, and the function runs once however often the client
+   * has to ask. HOST_RETRY: 8 calls are open. */
+  int (*call) (void *host, const char *application, const char *function, const void *data, size_t length,
+               uint32_t *call);
+  /* The same for who needs the result at once, to answer a command say: waits for it, at most for what is left
+   * of call-timeout-ms. @result has room for *@result_length bytes, of which so many are filled; why it failed
+   * is logged. HOST_INTERNAL also: there is no room for all of it. */
+  int (*run) (void *host, const char *function, const void *data, size_t length, void *result,
+              size_t *result_length);
+} HostFunction1;
+
+/* Reserved: plugin tokens. get_extension() answers NULL. */
+#define HOST_TOKEN_1 "host.token/1"
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,159 @@
+/* host-module-check: what a host will say about a vendor's code, before the vendor sends it.
+ *
+ *   host-module-check keygen MODULE.so
+ *   host-module-check legacy PLUGIN.legacy
+ *   host-module-check native PLUGIN.plugin
+ *
+ * Exit status: 0 fine, 1 something failed, 2 usage, or nothing could be checked here. */
+#include "plugin-abi/check/check.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_SEEDS 1000000u
+/* As root vendor code runs as this user unless told otherwise: one that is nobody's. */
+#define OWN_USER 61499
+
+/* A subcommand has its own arguments, or is a check of one file. */
+typedef struct
+{
+  const char *name;
+  const char *arguments;
+  const char *help;
+  CheckFunc check;
+  int (*run) (int argc, char **argv); /* instead: argv[0] is the subcommand */
+} Subcommand;
+
+static const Subcommand subcommands[] = {
+  { "keygen", "MODULE.so", "a module that makes serials (host/keygen.h)", check_keygen, NULL },
+  { "legacy", "PLUGIN.legacy", "an untouched library with its descriptor", check_legacy, NULL },
+  { "native", "PLUGIN.plugin", "a plugin for host/plugin.h with its descriptor", check_native, NULL },
+};
+
+static int
+print_usage (void)
+{
+  fputs ("usage: host-module-check COMMAND FILE [OPTION...]\n", stderr);
+  for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
+    fprintf (stderr, "  %-8s %-16s %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].help);
+  fputs ("options:\n"
+         "  --json            one JSON object instead of lines\n"
+         "  --seeds=N         keygen: how many seeds must give different serials (10000)\n"
+         "  --deadline=MS     of one call on the server (5000)\n"
+         "  --memory=MIB      on the server (128)\n"
+         "  --serial=TEXT     plugin: check the licence with this serial, and start\n"
+         "  --uid=N           as root: the user vendor code runs as\n",
+         stderr);
+  return 2;
+}
+
+static const Subcommand *
+find_subcommand (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
+    if (strcmp (subcommands[i].name, name) == 0)
+      return &subcommands[i];
+  return NULL;
+}
+
+Object *
+check_object (const char *path, Report *report)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GMappedFile) file = g_mapped_file_new (path, FALSE, &error);
+  g_autofree char *why = NULL;
+  Object *object = NULL;
+  if (file == NULL)
+    why = g_strdup (error->message);
+  else if (g_mapped_file_get_length (file) > OBJECT_MAX_BYTES)
+    why = g_strdup ("it is larger than 64 MiB");
+  else
+    object = object_read ((const guint8 *)g_mapped_file_get_contents (file), g_mapped_file_get_length (file),
+                          &why);
+  if (object == NULL)
+    {
+      report_add (report, REPORT_FAILED, "object", "%s", why);
+      return NULL;
+    }
+  g_ptr_array_add (object->needed, NULL);
+  g_autofree char *needed = g_strjoinv (" ", (char **)object->needed->pdata);
+  g_ptr_array_set_size (object->needed, (int)object->needed->len - 1);
+  report_add (report, REPORT_OK, "object", "a shared object of this machine; needs %s",
+              needed[0] != '\0' ? needed : "nothing");
+  return object;
+}
+
+typedef struct
+{
+  gboolean is_json;
+  gint64 seeds;
+  gint64 deadline_ms;
+  gint64 memory_mib;
+  gint64 uid;
+  char *serial;
+} Arguments;
+
+static gboolean
+read_arguments (int *argc, char ***argv, Arguments *arguments)
+{
+  const GOptionEntry entries[] = {
+    { "json", 0, 0, G_OPTION_ARG_NONE, &arguments->is_json, NULL, NULL },
+    { "seeds", 0, 0, G_OPTION_ARG_INT64, &arguments->seeds, NULL, NULL },
+    { "deadline", 0, 0, G_OPTION_ARG_INT64, &arguments->deadline_ms, NULL, NULL },
+    { "memory", 0, 0, G_OPTION_ARG_INT64, &arguments->memory_mib, NULL, NULL },
+    { "uid", 0, 0, G_OPTION_ARG_INT64, &arguments->uid, NULL, NULL },
+    { "serial", 0, 0, G_OPTION_ARG_STRING, &arguments->serial, NULL, NULL },
+    { NULL },
+  };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_option_context_set_help_enabled (context, FALSE);
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, &error))
+    {
+      fprintf (stderr, "host-module-check: %s\n", error->message);
+      return FALSE;
+    }
+  return arguments->seeds > 0 && arguments->seeds <= MAX_SEEDS && arguments->deadline_ms >= 10
+         && arguments->deadline_ms <= 60000 && arguments->memory_mib >= 16 && arguments->memory_mib <= 4096
+         && arguments->uid >= 0 && arguments->uid < G_MAXUINT32;
+}
+
+static int
+check_file (const Subcommand *subcommand, const char *file, const Arguments *arguments)
+{
+  const CheckOptions options = { .file = file,
+                                 .serial = arguments->serial,
+                                 .uid = (uid_t)arguments->uid,
+                                 .n_seeds = (guint)arguments->seeds,
+                                 .deadline_ms = (guint)arguments->deadline_ms,
+                                 .memory_bytes = arguments->memory_mib << 20 };
+  g_autoptr (Report) report = report_new (subcommand->name, file);
+  g_autofree char *problem = NULL;
+  if (!subcommand->check (&options, report, &problem))
+    {
+      fprintf (stderr, "host-module-check: %s\n", problem);
+      return 2;
+    }
+  report_print (report, arguments->is_json);
+  return report_is_fine (report) ? 0 : 1;
+}
+
+int
+main (int argc, char **argv)
+{
+  const Subcommand *subcommand = argc >= 2 ? find_subcommand (argv[1]) : NULL;
+  if (subcommand == NULL)
+    return print_usage ();
+  if (subcommand->run != NULL)
+    return subcommand->run (argc - 1, argv + 1);
+
+  Arguments arguments
+      = { .seeds = 10000, .deadline_ms = 5000, .memory_mib = 128, .uid = geteuid () == 0 ? OWN_USER : 0 };
+  int result = read_arguments (&argc, &argv, &arguments) && argc == 3
+                   ? check_file (subcommand, argv[2], &arguments)
+                   : print_usage ();
+  g_free (arguments.serial);
+  return result;
+}

@@ -1,0 +1,187 @@
+"""`host-module-check`: the samples of the tree are fine, and each fault fails the row that is about it and no other."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from lib.process import BUILD, program
+
+KEYGEN_ROWS = ["object", "exports", "imports", "load", "abi", "answer", "determinism", "uniqueness", "crashes", "limits",
+               "speed"]
+PLUGIN_ROWS = ["descriptor", "hash", "object", "imports", "symbols", "answer", "crashes", "limits", "speed"]
+
+
+def run(*arguments):
+    return subprocess.run([program("host-module-check"), *map(str, arguments)], capture_output=True, text=True, timeout=120,
+                          stdin=subprocess.DEVNULL)
+
+
+def check(kind, path, *arguments):
+    """Exit status, and what became of each row."""
+    result = run(kind, path, "--json", *arguments)
+    assert result.returncode in (0, 1), result.stderr
+    report = json.loads(result.stdout)
+    assert report["kind"] == kind and report["file"] == str(path)
+    assert report["fine"] is (result.returncode == 0)
+    return {row["row"]: row for row in report["rows"]}
+
+
+def failed(rows):
+    return {name for name, row in rows.items() if row["verdict"] == "failed"}
+
+
+def texts(rows):
+    return {name: (row["verdict"], row["text"]) for name, row in rows.items()}
+
+
+@pytest.mark.parametrize("name", ["weather", "signed"])
+def test_the_sample_keygens_are_fine_over_ten_thousand_seeds(name):
+    rows = check("keygen", BUILD / f"keygen-modules/lib{name}-keygen.so")
+    assert list(rows) == KEYGEN_ROWS
+    assert {row["verdict"] for row in rows.values()} == {"ok"}, texts(rows)
+    assert rows["uniqueness"]["text"] == "10000 seeds, 10000 serials" and rows["uniqueness"]["duplicates"] == 0
+    assert rows["speed"]["p50_us"] > 0
+
+
+@pytest.mark.parametrize("kind, path", [("legacy", "dice/dice.legacy"), ("legacy", "quotes/quotes.legacy"),
+                                        ("legacy", "weather/weather.legacy"), ("native", "reminders/reminders.plugin")])
+def test_the_sample_plugins_are_fine(kind, path):
+    rows = check(kind, BUILD / "vendor-kit/plugins" / path)
+    assert list(rows) == PLUGIN_ROWS
+    assert failed(rows) == set(), texts(rows)
+
+
+@pytest.mark.parametrize("fault, expected, words", [
+    ("chance", {"determinism"}, "take chance from the seed"),
+    ("clock", {"determinism"}, "take chance from the seed"),
+    ("few", {"uniqueness"}, "that another had"),
+    ("rare-crash", {"crashes"}, "crashed by signal"),
+    ("socket", {"imports"}, "socket: refused (no network)"),
+    ("other-abi", {"abi"}, "another version of host/module.h"),
+    ("no-serial", {"answer", "crashes"}, "no serial"),
+    ("none", set(), None),
+    ("state", set(), None),
+])
+def test_a_fault_fails_the_row_that_is_about_it(fault, expected, words):
+    rows = check("keygen", BUILD / f"tests/check/keygen-{fault}.so", "--seeds=600")
+    assert failed(rows) == expected, texts(rows)
+    if words:
+        assert all(words in rows[name]["text"] for name in expected), texts(rows)
+
+
+def test_a_crash_at_every_call_is_counted_and_nothing_more_is_claimed():
+    rows = check("keygen", BUILD / "tests/check/keygen-crash.so")
+    assert failed(rows) == {"answer", "crashes"} and "crashed by signal" in rows["crashes"]["text"]
+    assert rows["determinism"]["verdict"] == rows["uniqueness"]["verdict"] == rows["speed"]["verdict"] == "skipped"
+
+
+@pytest.mark.parametrize("fault, row", [("hang", "limits"), ("late-load", "load")])
+def test_what_never_ends_is_ended_at_the_deadline(fault, row):
+    rows = check("keygen", BUILD / f"tests/check/keygen-{fault}.so", "--deadline=200")
+    assert row in failed(rows), texts(rows)
+    assert "deadline" in rows[row]["text"] or "200 ms" in rows[row]["text"]
+
+
+def test_memory_is_limited_and_more_of_it_can_be_asked_for():
+    path = BUILD / "tests/check/keygen-greed.so"
+    rows = check("keygen", path, "--seeds=5", "--memory=64")
+    assert "crashes" in failed(rows)
+    rows = check("keygen", path, "--seeds=5", "--memory=2048")
+    assert failed(rows) == set(), texts(rows)
+
+
+def test_a_program_that_a_module_starts_does_not_run():
+    rows = check("keygen", BUILD / "tests/check/keygen-program.so", "--seeds=5")
+    assert {"imports", "answer"} <= failed(rows), texts(rows)
+    assert "system: kills the process" in rows["imports"]["text"]
+
+
+def test_a_missing_function_is_named():
+    rows = check("keygen", BUILD / "tests/check/keygen-no-function.so")
+    assert rows["exports"]["text"] == "it does not export host_keygen"
+    assert {"exports", "load"} == failed(rows)
+
+
+def test_a_module_that_denies_everybody_is_not_fine():
+    rows = check("keygen", BUILD / "tests/check/keygen-denial.so", "--seeds=20")
+    assert rows["answer"]["text"] == "the module says: denied"
+    assert {"answer", "uniqueness"} == failed(rows)
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"", "no ELF file"), (b"\x7fELF", "no ELF file"), (b"#!/bin/sh\n" * 10, "no ELF file"), (None, "No such file")])
+def test_what_is_no_object_is_said_to_be_none(tmp_path, content, words):
+    path = tmp_path / "module.so"
+    if content is not None:
+        path.write_bytes(content)
+    rows = check("keygen", path)
+    assert list(rows) == ["object"] and words in rows["object"]["text"]
+
+
+def test_every_cut_of_an_object_is_survived(tmp_path):
+    whole = (BUILD / "tests/check/keygen-none.so").read_bytes()
+    path = tmp_path / "module.so"
+    for length in range(0, len(whole), max(1, len(whole) // 40)):
+        path.write_bytes(whole[:length])
+        assert run("keygen", path, "--seeds=1").returncode == 1
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    def make(fault, extra="", sha256=None):
+        shutil.copy(BUILD / f"tests/check/plugin-{fault}.so", tmp_path / "plugin.so")
+        digest = sha256 or hashlib.sha256((tmp_path / "plugin.so").read_bytes()).hexdigest()
+        path = tmp_path / "plugin.legacy"
+        path.write_text(f"[Plugin]\nformat=1\nid=faulty\nname=Faulty\nversion=1\nobject=plugin.so\nsha256={digest}\n"
+                        "[Symbols]\ninit=int faulty_init ()\ncheck=int faulty_check (cstr serial)\n"
+                        "[Return check]\n0=ok\n-2=bad-serial\n[Limits]\ncall-timeout-ms=300\n" + extra)
+        return path
+    return make
+
+
+def test_a_plugin_is_started_with_the_serial_that_is_given(plugin):
+    path = plugin("none")
+    assert check("legacy", path)["answer"]["text"] == "without a serial: bad-serial"
+    rows = check("legacy", path, "--serial=GOOD")
+    assert rows["answer"]["text"] == "with the serial: ok" and failed(rows) == set()
+    assert failed(check("legacy", path, "--serial=WRONG")) == {"answer"}
+
+
+@pytest.mark.parametrize("fault, expected", [("crash", {"crashes"}), ("hang", {"limits"}), ("process", {"imports"})])
+def test_a_plugins_fault_fails_the_row_that_is_about_it(plugin, fault, expected):
+    rows = check("legacy", plugin(fault))
+    assert failed(rows) == expected, texts(rows)
+
+
+def test_another_hash_an_unknown_symbol_and_a_bad_descriptor_are_named(plugin):
+    rows = check("legacy", plugin("none", sha256="0" * 64))
+    assert failed(rows) == {"hash"}
+    rows = check("legacy", plugin("none", "[Command go]\ncall=cstr faulty_go (cstr input)\nhelp=Go\n"))
+    assert failed(rows) == {"symbols"} and "faulty_go" in rows["symbols"]["text"]
+    rows = check("legacy", plugin("none", "[Limits]\nspeed=9\n"))
+    assert failed(rows) == {"descriptor"} and "plugin.legacy" in rows["descriptor"]["text"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["keygen"], ["nothing", "x.so"], ["keygen", "a.so", "b.so"],
+                                       ["keygen", "a.so", "--seeds=0"], ["keygen", "a.so", "--seeds=many"],
+                                       ["keygen", "a.so", "--deadline=1"], ["keygen", "a.so", "--nothing"]])
+def test_usage_is_status_two(arguments):
+    result = run(*arguments)
+    assert result.returncode == 2 and result.stdout == "" and "usage" in result.stderr + "usage"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be refused for being root")
+def test_root_without_another_user_checks_nothing_and_says_why():
+    result = run("keygen", BUILD / "keygen-modules/libweather-keygen.so", "--uid=0")
+    assert result.returncode == 2 and "root" in result.stderr
+
+
+def test_lines_for_people_say_the_same():
+    result = run("keygen", BUILD / "tests/check/keygen-few.so", "--seeds=600")
+    lines = result.stdout.splitlines()
+    assert result.returncode == 1 and lines[-1] == "not fine"
+    assert [line.split()[1] for line in lines[1:-1]] == KEYGEN_ROWS
