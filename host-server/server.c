@@ -1,6 +1,7 @@
 #include "host-server/server.h"
 
 #include "common/base/log.h"
+#include "host-server/access/access.h"
 #include "host-server/admin/admin.h"
 #include "host-server/configuration/configuration.h"
 #include "host-server/core/adhoc.h"
@@ -12,6 +13,7 @@
 #include "host-server/im/im.h"
 #include "host-server/market/market.h"
 #include "host-server/modules/modules.h"
+#include "host-server/packages/packages.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -28,6 +30,7 @@ struct HostServer
   Im *im;
   Market *market;
   Configuration *configuration;
+  Packages *packages;
   Admin *admin;
   guint drain_source;
   gint64 drain_until_us;
@@ -157,6 +160,10 @@ host_server_new (const char *config_path, GError **error)
   if (server->market == NULL)
     return NULL;
   server->configuration = configuration_new (core);
+  access_init (core);
+  server->packages = packages_new (core, error);
+  if (server->packages == NULL)
+    return NULL;
   server->admin = admin_new (core);
 
   if (!http_listen (core->http, core->config, NULL, error) || !clients_listen (server->clients, error) || !write_addresses (server, error))
@@ -214,6 +221,7 @@ host_server_free (HostServer *server)
   store_close (core->store); /* which they still read */
   core->store = NULL;
   g_clear_pointer (&server->admin, admin_free);
+  g_clear_pointer (&server->packages, packages_free);
   g_clear_pointer (&server->configuration, configuration_free);
   g_clear_pointer (&core->signer, signer_free);
   g_clear_pointer (&core->modules, modules_free);
