@@ -36,6 +36,8 @@ static const CommandForm forms[] = {
   { "receipt", NULL, COMMAND_RECEIPT, 1, 1, 0 },
   { "plugin", "list", COMMAND_PLUGIN, 1, 1, 0 },
   { "plugin", "install", COMMAND_PLUGIN, 2, 2, OPTION_YES },
+  { "plugin", "remove", COMMAND_PLUGIN, 2, 2, 0 },
+  { "plugin", "rollback", COMMAND_PLUGIN, 2, 2, 0 },
   { "plugin", "use", COMMAND_PLUGIN, 2, 1000, OPTION_YES | OPTION_TO },
 };
 
@@ -57,7 +59,10 @@ arguments_peek_help (void)
          "  decline ID                 give up an order that is not paid\n"
          "  receipt ID                 the host's signed receipt of a fulfilled order, verified\n"
          "  plugin list                installed plugins\n"
+         "  plugin install ID [--yes]  the market's package of a plugin, or its newer version\n"
          "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it\n"
+         "  plugin remove ID           its files; what it kept stays\n"
+         "  plugin rollback ID         the version that was installed before\n"
          "  plugin use ID [--yes] [--to JID] [-- COMMAND INPUT…]\n"
          "                             start a plugin, register it if need be, run one of its commands\n"
          "\n"

@@ -1,13 +1,14 @@
-/* plugin list, plugin install, plugin use. */
+/* plugin list, install FILE, remove, rollback, use; `install ID` is in package-command.c. */
 #include "host-client/cli/commands.h"
 
 #include <string.h>
 
 #include "host-client/cli/market-view.h"
+#include "host-client/cli/plugin-commands.h"
 #include "host-client/core/jid.h"
 
-static PluginHost *
-new_host (App *app, GError **error)
+PluginHost *
+plugin_commands_new_host (App *app, GError **error)
 {
   PluginHostOptions options = { .folder = folder_peek_path (app->folder), .clock = app->clock };
   if (!folder_get_uid_base (app->folder, &options.uid_base, error))
@@ -40,7 +41,7 @@ static void
 start_list (App *app)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (PluginHost) host = new_host (app, &error);
+  g_autoptr (PluginHost) host = plugin_commands_new_host (app, &error);
   if (host == NULL)
     {
       app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
@@ -60,6 +61,16 @@ const Command command_plugin_list = {
 
 /* ---- install ---- */
 
+void
+plugin_commands_say (App *app, const char *event, const PluginInfo *info)
+{
+  if (app->arguments->is_json)
+    output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", event, "id", info->id, "name", info->name,
+                            "version", info->version));
+  else
+    output_line ("%s %s %s", event, info->name, info->version);
+}
+
 static void
 on_installed (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -71,17 +82,13 @@ on_installed (GObject *source, GAsyncResult *result, gpointer data)
       app_fail (app, EXIT_PLUGIN_FAILED, "cannot install: %s", error->message);
       return;
     }
-  if (app->arguments->is_json)
-    output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", "installed", "id", info->id, "name", info->name,
-                            "version", info->version));
-  else
-    output_line ("installed %s %s", info->name, info->version);
+  plugin_commands_say (app, "installed", info);
   app_finish (app, EXIT_DONE);
 }
 
 /* What it asks for, in words: the user's consent is to this. */
-static char *
-describe_grants (const PluginInfo *info)
+char *
+plugin_commands_dup_question (const PluginInfo *info)
 {
   g_autofree char *connect = g_strjoinv (", ", info->connect);
   g_autofree char *paths = g_strjoinv (", ", info->read_paths);
@@ -111,14 +118,14 @@ start_install (App *app)
       app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
       return;
     }
-  g_autofree char *question = describe_grants (info);
+  g_autofree char *question = plugin_commands_dup_question (info);
   /* A script that says "install" has said yes. */
   if (!app->arguments->has_yes && app_has_terminal () && !app_ask (question))
     {
       app_fail (app, EXIT_REFUSED, "not installed");
       return;
     }
-  app->state = new_host (app, &error);
+  app->state = plugin_commands_new_host (app, &error);
   app->free_state = (GDestroyNotify)plugin_host_free;
   if (app->state == NULL)
     app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
@@ -130,6 +137,53 @@ const Command command_plugin_install = {
   .kind = COMMAND_PLUGIN,
   .is_offline = TRUE,
   .start = start_install,
+};
+
+/* ---- remove, rollback ---- */
+
+static void
+start_remove (App *app)
+{
+  const char *id = app->arguments->words[1];
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginHost) host = plugin_commands_new_host (app, &error);
+  if (host == NULL || !plugin_host_remove (host, id, &error))
+    {
+      app_fail (app, host == NULL ? EXIT_PLUGIN_FAILED : EXIT_REFUSED, "%s", error->message);
+      return;
+    }
+  if (app->arguments->is_json)
+    output_json (json_pack ("{s:s, s:s}", "event", "removed", "id", id));
+  else
+    output_line ("removed %s", id);
+  app_finish (app, EXIT_DONE);
+}
+
+const Command command_plugin_remove = {
+  .kind = COMMAND_PLUGIN,
+  .is_offline = TRUE,
+  .start = start_remove,
+};
+
+static void
+start_rollback (App *app)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginHost) host = plugin_commands_new_host (app, &error);
+  g_autoptr (PluginInfo) info = host != NULL ? plugin_host_roll_back (host, app->arguments->words[1], &error) : NULL;
+  if (info == NULL)
+    {
+      app_fail (app, host == NULL ? EXIT_PLUGIN_FAILED : EXIT_REFUSED, "%s", error->message);
+      return;
+    }
+  plugin_commands_say (app, "rolled back to", info);
+  app_finish (app, EXIT_DONE);
+}
+
+const Command command_plugin_rollback = {
+  .kind = COMMAND_PLUGIN,
+  .is_offline = TRUE,
+  .start = start_rollback,
 };
 
 /* ---- use ---- */

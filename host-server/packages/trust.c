@@ -46,7 +46,8 @@ trust_issue (Packages *packages, Db *db, gint64 now_us, GError **error)
   if (trust == NULL || !trust_document_load (db, &number, &old_kid, &old_jws, error))
     return FALSE;
   trust->issuer = g_strdup (signer_peek_issuer (signer));
-  trust->number = number + 1;
+  /* After a backup was restored it must not fall either. */
+  trust->number = MAX (number + 1, now_us / G_USEC_PER_SEC);
   trust->issued_s = now_us / G_USEC_PER_SEC;
   g_autofree char *kid = signer_dup_kid (signer);
   g_autofree char *payload = trust_dup_json (trust);
