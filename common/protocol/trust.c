@@ -278,12 +278,9 @@ succession_dup_json (const char *successor_jwk, gint64 retired_s)
 }
 
 static char *
-follow_one (const char *jwk, const char *statement, GError **error)
+follow_one (const JwsKeySet *keys, const char *statement, GError **error)
 {
-  g_autoptr (JwsKeySet) keys = jws_key_set_new ();
   g_autoptr (JwsKeySet) probe = jws_key_set_new ();
-  if (!jws_key_set_add (keys, jwk, 0, error))
-    return NULL;
   g_autoptr (Json) object
       = open_document (keys, statement, SUCCESSION_TYPE, "the statement about a new key of the host", error);
   const Json *successor = object != NULL ? json_object_get (object, "successor") : NULL;
@@ -297,13 +294,28 @@ follow_one (const char *jwk, const char *statement, GError **error)
   return NULL;
 }
 
+static gboolean
+is_of_another (const JwsKeySet *keys, const char *statement)
+{
+  g_auto (JwsContent) content = { 0 };
+  return jws_verify (keys, statement, strlen (statement), SUCCESSION_TYPE, &content) == JWS_UNKNOWN_KEY;
+}
+
 char *
 succession_follow (const char *jwk, const GPtrArray *statements, GError **error)
 {
   g_autofree char *current = g_strdup (jwk);
+  gboolean has_begun = FALSE;
   for (guint i = 0; i < statements->len; i++)
     {
-      char *next = follow_one (current, g_ptr_array_index (statements, i), error);
+      const char *statement = g_ptr_array_index (statements, i);
+      g_autoptr (JwsKeySet) keys = jws_key_set_new ();
+      if (!jws_key_set_add (keys, current, 0, error))
+        return NULL;
+      if (!has_begun && is_of_another (keys, statement))
+        continue;
+      has_begun = TRUE;
+      char *next = follow_one (keys, statement, error);
       if (next == NULL)
         return NULL;
       g_free (current);

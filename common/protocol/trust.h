@@ -69,7 +69,8 @@ const TrustRevocation *trust_find_revocation (const Trust *trust, const char *ha
 
 /* The payload in which a retiring key names its successor, to be signed by it as SUCCESSION_TYPE. */
 char *succession_dup_json (const char *successor_jwk, gint64 retired_s);
-/* From the public JWK @jwk along @statements (of char *, oldest first): each must be signed by the key before it.
+/* From the public JWK @jwk along @statements (of char *, oldest first): each must be signed by the key before it, but
+ * that those before @jwk's own are passed over: who asks twice at once may know more by the second answer.
  * The last key's public JWK, for the caller to free; a copy of @jwk if there are no statements. NULL with
  * G_IO_ERROR_INVALID_DATA. */
 char *succession_follow (const char *jwk, const GPtrArray *statements, GError **error);

@@ -513,6 +513,7 @@ plugin_package_remove (const char *folder, const char *id, GError **error)
 {
   g_autofree char *mine = g_build_filename (folder, id, NULL);
   g_autofree char *current = g_build_filename (mine, "current", NULL);
+  g_autofree char *previous = NULL;
   g_autoptr (GDir) dir = NULL;
   const char *name;
 
@@ -521,6 +522,8 @@ plugin_package_remove (const char *folder, const char *id, GError **error)
       g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_INSTALLED, "no plugin '%s' is installed", id);
       return FALSE;
     }
+  previous = g_build_filename (mine, "previous", NULL);
+  (void)g_unlink (previous);
   dir = g_dir_open (mine, 0, NULL);
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
     {
