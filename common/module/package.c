@@ -247,9 +247,21 @@ package_read_manifest (GBytes *manifest, GBytes *signature, GError **error)
 typedef struct
 {
   Archive *archive;
+  const guint8 *bytes; /* of the whole file */
   gsize length;
-  gint64 end; /* where the last member's blocks end */
+  gsize end; /* where the last member's blocks end */
 } Reader;
+
+static gboolean
+are_zeros (const Reader *reader, gsize from, gsize to)
+{
+  if (from > to || to > reader->length)
+    return FALSE;
+  for (gsize i = from; i < to; i++)
+    if (reader->bytes[i] != 0)
+      return FALSE;
+  return TRUE;
+}
 
 static gboolean
 fail_archive (Reader *reader, GError **error)
@@ -291,8 +303,10 @@ next_member (Reader *reader, const char **name, guint64 max_bytes, GBytes **byte
     }
   if (have != (gsize)size)
     return fail (error, PACKAGE_ERROR_FORMAT, "a member is shorter than it says");
-  reader->end
-      = archive_read_header_position (reader->archive) + BLOCK + (size + BLOCK - 1) / BLOCK * BLOCK;
+  gsize begin = (gsize)archive_read_header_position (reader->archive) + BLOCK;
+  reader->end = begin + ((gsize)size + BLOCK - 1) / BLOCK * BLOCK;
+  if (!are_zeros (reader, begin + (gsize)size, reader->end))
+    return fail (error, PACKAGE_ERROR_FORMAT, "something lies between two members");
   *bytes = g_bytes_new_take (g_steal_pointer (&data), (gsize)size);
   return TRUE;
 }
@@ -330,22 +344,18 @@ read_members (Reader *reader, Package *package, GError **error)
 
 /* Behind the last member are zeros only: nothing can hide there. */
 static gboolean
-check_end (Reader *reader, GBytes *file, GError **error)
+check_end (Reader *reader, GError **error)
 {
   struct archive_entry *entry;
-  gsize length;
-  const guint8 *bytes = g_bytes_get_data (file, &length);
   int result = archive_read_next_header (reader->archive, &entry);
   if (result == ARCHIVE_OK)
     return fail (error, PACKAGE_ERROR_FORMAT, "the package has members that its manifest does not name");
   if (result != ARCHIVE_EOF)
     return fail_archive (reader, error);
-  if (reader->end < 0 || (guint64)reader->end + 2 * BLOCK > length
-      || length - (gsize)reader->end > MAX_PADDING + 2 * BLOCK)
+  if (reader->end + 2 * BLOCK > reader->length || reader->length - reader->end > MAX_PADDING + 2 * BLOCK)
     return fail (error, PACKAGE_ERROR_FORMAT, "the package does not end as a tar does");
-  for (gsize i = (gsize)reader->end; i < length; i++)
-    if (bytes[i] != 0)
-      return fail (error, PACKAGE_ERROR_FORMAT, "the package goes on behind its end");
+  if (!are_zeros (reader, reader->end, reader->length))
+    return fail (error, PACKAGE_ERROR_FORMAT, "the package goes on behind its end");
   return TRUE;
 }
 
@@ -394,7 +404,7 @@ package_read (GBytes *file, PackageAllow allow, gpointer data, GError **error)
       fail (error, PACKAGE_ERROR_TOO_LARGE, "the package is larger than %d bytes", PACKAGE_MAX_BYTES);
       return NULL;
     }
-  Reader reader = { archive, length, 0 };
+  Reader reader = { archive, bytes, length, 0 };
   archive_read_support_format_tar (archive); /* and no filter: nothing in it is compressed */
   if (archive_read_open_memory (archive, bytes, length) != ARCHIVE_OK)
     {
@@ -406,7 +416,7 @@ package_read (GBytes *file, PackageAllow allow, gpointer data, GError **error)
     return NULL;
   g_autoptr (Package) package = package_read_manifest (manifest, signature, error);
   if (package == NULL || (allow != NULL && !allow (package, data, error))
-      || !read_members (&reader, package, error) || !check_end (&reader, file, error)
+      || !read_members (&reader, package, error) || !check_end (&reader, error)
       || !check_descriptor (package, error))
     return NULL;
   return g_steal_pointer (&package);

@@ -69,27 +69,51 @@ is_text (const Json *claims, const char *name, const char *expected)
 }
 
 static gboolean
-is_in_time (const Server *server, const Json *claims)
+is_in_time (const Json *claims, gint64 now_s)
 {
-  gint64 now_s = clock_get_wall_us (server->clock) / G_USEC_PER_SEC;
   const Json *iat = json_object_get (claims, "iat"), *exp = json_object_get (claims, "exp");
   return json_is_integer (iat) && json_is_integer (exp) && json_integer_value (iat) <= now_s + LEEWAY_S
          && now_s < json_integer_value (exp)
          && json_integer_value (exp) - json_integer_value (iat) <= ACCOUNT_TOKEN_LIFE_S;
 }
 
-/* The account that `sub` and `account` name, if it is there still. */
-static gboolean
-find_account (const Server *server, const Json *claims, char account[37])
+void
+account_token_claims_clear (AccountTokenClaims *claims)
 {
-  const char *sub = json_string_value (json_object_get (claims, "sub"));
-  g_autoptr (Jid) jid = sub != NULL ? jid_new (sub, strlen (sub)) : NULL;
+  g_clear_pointer (&claims->jid, g_free);
+  g_clear_pointer (&claims->mark, g_free);
+}
+
+gboolean
+account_token_verify (const JwsKeySet *keys, const char *issuer, const char *domain, gint64 now_s,
+                      const char *token, AccountTokenClaims *claims)
+{
+  g_auto (JwsContent) content = { 0 };
+  gsize length;
+  if (jws_verify (keys, token, strlen (token), ACCOUNT_TOKEN_TYPE, &content) != JWS_VALID)
+    return FALSE;
+  const char *text = g_bytes_get_data (content.payload, &length);
+  g_autoptr (Json) json = json_loadb (text, length, JSON_REJECT_DUPLICATES, NULL);
+  const char *sub = json_string_value (json_object_get (json, "sub"));
+  const char *mark = json_string_value (json_object_get (json, "account"));
+  if (!is_text (json, "iss", issuer) || !is_text (json, "aud", domain) || sub == NULL || mark == NULL
+      || !is_in_time (json, now_s))
+    return FALSE;
+  *claims = (AccountTokenClaims){ g_strdup (sub), g_strdup (mark) };
+  return TRUE;
+}
+
+/* The account that the token names, if it is there still. */
+static gboolean
+find_account (const Server *server, const AccountTokenClaims *claims, char account[37])
+{
+  g_autoptr (Jid) jid = jid_new (claims->jid, strlen (claims->jid));
   if (jid == NULL || jid_get_local (jid) == NULL
       || !g_str_equal (jid_get_domain (jid), jid_get_domain (server->domain))
       || !accounts_find_uuid (server->store, jid_get_local (jid), account))
     return FALSE;
   g_autofree char *mark = dup_mark (account);
-  return is_text (claims, "account", mark);
+  return g_str_equal (mark, claims->mark);
 }
 
 AccountTokenVerdict
@@ -99,19 +123,15 @@ account_token_check (const Server *server, const HttpExchange *exchange, char ac
   if (header == NULL || http_exchange_count_header (exchange, "Authorization") != 1
       || g_ascii_strncasecmp (header, "Bearer ", strlen ("Bearer ")) != 0)
     return ACCOUNT_TOKEN_MISSING;
-  const char *token = header + strlen ("Bearer ");
   const char *jwks = signer_peek_jwks (server->signer);
   g_autofree char *issuer = account_token_dup_issuer (server);
   g_autoptr (JwsKeySet) keys = jws_key_set_parse (jwks, strlen (jwks), NULL);
-  g_auto (JwsContent) content = { 0 };
-  if (keys == NULL
-      || jws_verify (keys, token, strlen (token), ACCOUNT_TOKEN_TYPE, &content) != JWS_VALID)
-    return ACCOUNT_TOKEN_BAD;
-  gsize length;
-  const char *text = g_bytes_get_data (content.payload, &length);
-  g_autoptr (Json) claims = json_loadb (text, length, JSON_REJECT_DUPLICATES, NULL);
-  return is_text (claims, "iss", issuer) && is_text (claims, "aud", jid_get_domain (server->domain))
-                 && is_in_time (server, claims) && find_account (server, claims, account)
+  g_auto (AccountTokenClaims) claims = { 0 };
+  return keys != NULL && issuer != NULL
+                 && account_token_verify (keys, issuer, jid_get_domain (server->domain),
+                                          clock_get_wall_us (server->clock) / G_USEC_PER_SEC,
+                                          header + strlen ("Bearer "), &claims)
+                 && find_account (server, &claims, account)
              ? ACCOUNT_TOKEN_GOOD
              : ACCOUNT_TOKEN_BAD;
 }

@@ -3,6 +3,7 @@
  * else. */
 #pragma once
 
+#include "common/base/jws.h"
 #include "host-server/core/http.h"
 #include "host-server/core/server.h"
 
@@ -17,6 +18,20 @@ char *account_token_dup_issuer (const Server *server);
  * there is no HTTP listener. */
 char *account_token_issue (const Server *server, const char *account, const Jid *bare, gint64 *expires_us,
                            GError **error);
+
+/* What a good token says. */
+typedef struct
+{
+  char *jid;  /* bare */
+  char *mark; /* of the account that had the name then */
+} AccountTokenClaims;
+
+void account_token_claims_clear (AccountTokenClaims *claims);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AccountTokenClaims, account_token_claims_clear)
+/* Whether @token is one that @issuer signed by one of @keys for @domain and that is good at @now_s; @claims is filled
+ * then. Who the account is now is not asked here. */
+gboolean account_token_verify (const JwsKeySet *keys, const char *issuer, const char *domain, gint64 now_s,
+                               const char *token, AccountTokenClaims *claims);
 
 typedef enum
 {
