@@ -2,6 +2,7 @@
 installed, upgraded, rolled back, revoked."""
 
 import base64
+import concurrent.futures
 import gzip
 import hashlib
 import http.client
@@ -10,7 +11,9 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
+import subprocess
 import tarfile
 import tempfile
 
@@ -19,6 +22,7 @@ import pytest
 from lib.client import HostClient
 from lib.market import Shop
 from lib.package import VendorKey, pack, plugin_folder
+from lib.process import program
 
 TOKENS = "urn:stoa:tokens:1"
 _numbers = itertools.count(1)
@@ -621,3 +625,116 @@ def test_without_what_the_host_said_nothing_it_vouched_for_runs(line, device):
     path.write_text("{}")
     code, objects, _err = one.run("plugin", "use", line.id, "--yes", "--", line.id)
     assert code == 5 and "damaged" in objects[-1]["text"]
+
+
+# --- what happens in between
+
+
+def test_what_it_asks_for_is_shown_and_a_no_installs_nothing(line, device):
+    line.offer("1.0")
+    one = device()
+    screen = one.terminal("plugin", "install", line.id)
+    screen.wait("Install it?")
+    assert "asks for:" in screen.text() and "private storage: 4096 bytes" in screen.text()
+    screen.enter("n")
+    assert screen.end() == 1
+    assert installed(one) == {} and not (one.folder / "plugins" / line.id).exists()
+
+
+def test_a_kill_in_the_middle_of_an_upgrade_leaves_one_whole_version(line, device):
+    line.offer("1.0")
+    one = device()
+    one.must("plugin", "install", line.id)
+    line.offer("2.0")
+    mine = one.folder / "plugins" / line.id
+    before = set(mine.iterdir())
+    interrupted = 0
+    for _ in range(8):
+        process = one.spawn("--json", "plugin", "install", line.id)
+        while process.poll() is None and set(mine.iterdir()) <= before:
+            pass
+        if process.poll() is None:
+            process.kill()
+            interrupted += 1
+        process.communicate()
+        version = installed(one)[line.id]
+        assert version in ("1.0", "2.0") and runs(one, line.id) == [version]
+        if version == "2.0":
+            one.must("plugin", "rollback", line.id)
+    assert interrupted, "no installation was met in the middle"
+    one.must("plugin", "install", line.id)
+    assert runs(one, line.id) == ["2.0"]
+    assert not [path for path in mine.iterdir() if path.name.startswith(".new")], "what was half written is gone"
+
+
+def test_a_kill_between_the_steps_of_an_upgrade_leaves_the_old_version(line, device):
+    """The folder as each step of an upgrade leaves it."""
+    line.offer("1.0")
+    one = device()
+    one.must("plugin", "install", line.id)
+    mine = one.folder / "plugins" / line.id
+    old = (mine / "current").read_text()
+    half = mine / ".new-abcdef"
+    shutil.copytree(copy_of(one, line.id), half)
+    (half / f"lib{line.id}.so").write_bytes(b"half")
+    assert runs(one, line.id) == ["1.0"]
+    shutil.copytree(copy_of(one, line.id), mine / ("0" * 64))
+    assert runs(one, line.id) == ["1.0"]
+    (mine / "previous").write_text(old)
+    assert runs(one, line.id) == ["1.0"]
+    for path in (half, mine / ("0" * 64), mine / "previous"):  # all of them the client's own
+        assert path.exists()
+
+
+def test_the_server_killed_while_it_adds_a_package_has_it_wholly_or_not_at_all(shop, line):
+    paths = [line.pack(f"1.{number}") for number in range(6)]
+    for path in paths:
+        adding = subprocess.Popen([program("hostctl"), "--config", shop.host.config_path, "package", "add", path],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        known = len(list((shop.host.data / "packages").iterdir()))
+        while adding.poll() is None and len(list((shop.host.data / "packages").iterdir())) <= known:
+            pass
+        shop.host.restart(hard=True)
+        adding.wait()
+        customer = shop.customer()
+        token = token_of(customer)
+        for row in shop.host.hostctl_json("package", "list", line.id):
+            status, headers, body = fetch(shop, package_path(line, row["version"]), token)
+            assert status == 200 and headers["ETag"].strip('"') == hashlib.sha256(body).hexdigest()
+        customer.close()
+        shop.host.hostctl("package", "add", path, check=False)
+    assert [row["version"] for row in shop.host.hostctl_json("package", "list", line.id)] == [f"1.{n}" for n in range(6)]
+
+
+def test_many_downloads_at_once_are_all_whole(shop, line):
+    line.offer("1.0")
+    customer = shop.customer()
+    token = token_of(customer)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _n: fetch(shop, package_path(line, "1.0"), token), range(64)))
+    assert {status for status, *_rest in answers} <= {200, 503}
+    whole = [body for status, _headers, body in answers if status == 200]
+    assert len(whole) >= 32 and len(set(whole)) == 1
+    customer.close()
+
+
+def test_a_token_is_for_users_of_the_host_alone_and_the_feature_is_not_announced(shop):
+    customer = shop.customer()
+    info = customer.ask("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert TOKENS not in [feature.get("var") for feature in info[0]]
+    assert customer.ask("get", f"<account-token xmlns='{TOKENS}'/>").get("type") == "error"
+    customer.close()
+
+
+def test_malformed_questions_about_trust_are_refused(shop):
+    customer = shop.customer()
+    for text in ("number='x'", "number='-1'", "number='99999999999999999999'"):
+        assert customer.ask("get", f"<trust xmlns='urn:stoa:market:1' {text}/>").get("type") == "error", text
+    answer = customer.ask("get", "<trust xmlns='urn:stoa:market:1' key='nobody' number='3'/>")[0]
+    assert answer.find("{urn:stoa:market:1}document") is not None
+    assert answer.find("{urn:stoa:market:1}succession") is None
+    held = answer.get("number")
+    kid = json.loads(answer.find("{urn:stoa:market:1}key").text)["kid"]
+    again = customer.ask("get", f"<trust xmlns='urn:stoa:market:1' key='{kid}' number='{held}'/>")[0]
+    assert again.get("unchanged") == "true" and len(again) == 0
+    customer.close()
