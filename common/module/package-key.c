@@ -128,8 +128,8 @@ package_key_load (const char *path, GError **error)
   if (key != NULL && EVP_PKEY_get_base_id (key) == EVP_PKEY_ED25519)
     return key;
   EVP_PKEY_free (key);
-  g_set_error (error, PACKAGE_ERROR, PACKAGE_ERROR_FORMAT, "'%s' is not an Ed25519 private key without pass phrase",
-               path);
+  g_set_error (error, PACKAGE_ERROR, PACKAGE_ERROR_FORMAT,
+               "'%s' is not an Ed25519 private key without pass phrase", path);
   return NULL;
 }
 

@@ -104,9 +104,9 @@ find_descriptor (const GPtrArray *parts, const char *folder, const Part **found,
   DescriptorError why;
   gsize length;
   const char *text = g_bytes_get_data ((*found)->bytes, &length);
-  Descriptor *descriptor
-      = descriptor_parse ((*found)->name, g_str_has_suffix ((*found)->name, ".legacy") ? DESCRIPTOR_LEGACY : DESCRIPTOR_NATIVE,
-                          text, length, &why);
+  Descriptor *descriptor = descriptor_parse (
+      (*found)->name, g_str_has_suffix ((*found)->name, ".legacy") ? DESCRIPTOR_LEGACY : DESCRIPTOR_NATIVE,
+      text, length, &why);
   if (descriptor == NULL)
     g_set_error_literal (error, PACKAGE_ERROR, PACKAGE_ERROR_FORMAT, why.text);
   return descriptor;

@@ -270,7 +270,8 @@ fail_archive (Reader *reader, GError **error)
   return fail (error, PACKAGE_ERROR_FORMAT, "not a package: %s", why != NULL ? why : "no plain tar");
 }
 
-/* The next member: its name must be @name (nullable: whatever it is called) and its size at most @max_bytes. */
+/* The next member: its name must be @name (nullable: whatever it is called) and its size at most @max_bytes.
+ */
 static gboolean
 next_member (Reader *reader, const char **name, guint64 max_bytes, GBytes **bytes, GError **error)
 {
@@ -282,7 +283,8 @@ next_member (Reader *reader, const char **name, guint64 max_bytes, GBytes **byte
     return fail_archive (reader, error);
   *name = archive_entry_pathname (entry);
   if (archive_format (reader->archive) != ARCHIVE_FORMAT_TAR_USTAR || *name == NULL)
-    return fail (error, PACKAGE_ERROR_FORMAT, "not a package: a member that is none of a plain ustar archive");
+    return fail (error, PACKAGE_ERROR_FORMAT,
+                 "not a package: a member that is none of a plain ustar archive");
   if (archive_entry_filetype (entry) != AE_IFREG || archive_entry_hardlink (entry) != NULL
       || archive_entry_symlink (entry) != NULL || archive_entry_sparse_count (entry) > 0
       || !archive_entry_size_is_set (entry))
@@ -369,11 +371,12 @@ check_descriptor (const Package *package, GError **error)
   gsize length;
   const char *text = g_bytes_get_data (member->bytes, &length);
   if (!is_legacy && !g_str_has_suffix (member->name, ".plugin"))
-    return fail (error, PACKAGE_ERROR_FORMAT, "'%s' ends neither with .legacy nor with .plugin", member->name);
-  Descriptor *descriptor = length <= DESCRIPTOR_MAX_BYTES
-                               ? descriptor_parse (member->name, is_legacy ? DESCRIPTOR_LEGACY : DESCRIPTOR_NATIVE,
-                                                   text, length, &why)
-                               : NULL;
+    return fail (error, PACKAGE_ERROR_FORMAT, "'%s' ends neither with .legacy nor with .plugin",
+                 member->name);
+  Descriptor *descriptor
+      = length <= DESCRIPTOR_MAX_BYTES ? descriptor_parse (
+            member->name, is_legacy ? DESCRIPTOR_LEGACY : DESCRIPTOR_NATIVE, text, length, &why)
+                                       : NULL;
   if (descriptor == NULL)
     return fail (error, PACKAGE_ERROR_FORMAT, "%s",
                  length <= DESCRIPTOR_MAX_BYTES ? why.text : "the descriptor is too large");
@@ -387,8 +390,9 @@ check_descriptor (const Package *package, GError **error)
   descriptor_free (descriptor);
   if (wrong != NULL)
     return fail (error, PACKAGE_ERROR_FORMAT, "manifest: [Package] %s: differs from the descriptor", wrong);
-  return has_object || fail (error, PACKAGE_ERROR_HASH, "the object that '%s' describes is not in the package",
-                             member->name);
+  return has_object
+         || fail (error, PACKAGE_ERROR_HASH, "the object that '%s' describes is not in the package",
+                  member->name);
 }
 
 Package *

@@ -1,9 +1,9 @@
 /* Plugin packages: one file that a vendor signs and anybody can check (docs/packages.md).
  *
- * A package is a plain tar (ustar, not compressed). Its first member is `manifest`, its second `manifest.sig`:
- * the Ed25519 signature of the manifest's bytes by a vendor's key. The manifest names every further member with
- * size and SHA-256, so the signature covers the whole package, and the SHA-256 of the manifest, the package's
- * hash, names it.
+ * A package is a plain tar (ustar, not compressed). Its first member is `manifest`, its second
+ * `manifest.sig`: the Ed25519 signature of the manifest's bytes by a vendor's key. The manifest names every
+ * further member with size and SHA-256, so the signature covers the whole package, and the SHA-256 of the
+ * manifest, the package's hash, names it.
  *
  *   [Package]                          [Member weather.legacy]
  *   format=1                           size=812
@@ -14,10 +14,10 @@
  *   restricted=no
  *   key=BASE64URL
  *
- * The file is a stranger's. It is read in memory and in order: manifest, signature, whether the key is trusted,
- * and only then the rest, each member against its size and hash. Nothing touches the disk before all of it
- * held. Names have no slash, so a member has no place but its folder; whatever is not listed, or is not a
- * plain file, refuses the whole. */
+ * The file is a stranger's. It is read in memory and in order: manifest, signature, whether the key is
+ * trusted, and only then the rest, each member against its size and hash. Nothing touches the disk before all
+ * of it held. Names have no slash, so a member has no place but its folder; whatever is not listed, or is not
+ * a plain file, refuses the whole. */
 #pragma once
 
 #include "common/module/descriptor.h"
@@ -61,8 +61,8 @@ typedef struct
 {
   char *id;
   char *version;
-  char *descriptor;  /* name of the member that is the plugin's descriptor */
-  char *permissions; /* what the descriptor grants itself, as package_dup_permissions() */
+  char *descriptor;       /* name of the member that is the plugin's descriptor */
+  char *permissions;      /* what the descriptor grants itself, as package_dup_permissions() */
   gboolean is_restricted; /* only owners of the plugin may have it */
   char *key;              /* the signer's public key, base64url */
   char *hash;             /* SHA-256 of the manifest, hex */
@@ -78,12 +78,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Package, package_free)
  * not there yet. FALSE with PACKAGE_ERROR_NOT_TRUSTED. */
 typedef gboolean (*PackageAllow) (const Package *package, gpointer data, GError **error);
 
-/* Reads the whole package @file. @allow (nullable) is asked as soon as the signature is known to hold. NULL with
- * PACKAGE_ERROR. */
+/* Reads the whole package @file. @allow (nullable) is asked as soon as the signature is known to hold. NULL
+ * with PACKAGE_ERROR. */
 Package *package_read (GBytes *file, PackageAllow allow, gpointer data, GError **error);
-/* The same of the file @path: a plain file of at most PACKAGE_MAX_BYTES. *@file (nullable) gets its bytes, for
- * the caller to unref. NULL with PACKAGE_ERROR or G_FILE_ERROR. */
-Package *package_read_file (const char *path, PackageAllow allow, gpointer data, GBytes **file, GError **error);
+/* The same of the file @path: a plain file of at most PACKAGE_MAX_BYTES. *@file (nullable) gets its bytes,
+ * for the caller to unref. NULL with PACKAGE_ERROR or G_FILE_ERROR. */
+Package *package_read_file (const char *path, PackageAllow allow, gpointer data, GBytes **file,
+                            GError **error);
 /* Reads a manifest with its signature alone: an installed package is checked by these against its files. */
 Package *package_read_manifest (GBytes *manifest, GBytes *signature, GError **error);
 /* NULL if there is no member @name. Lent. */

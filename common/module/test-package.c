@@ -24,9 +24,10 @@ static void
 put_plugin (const Stage *stage, const char *extra)
 {
   g_autofree char *sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, "object", -1);
-  g_autofree char *text = g_strdup_printf ("[Plugin]\nid=weather\nname=Weather\nversion=1.2\nobject=libweather.so\n"
-                                           "sha256=%s\nabi=1\n[Permissions]\ndata=4K\n%s",
-                                           sum, extra);
+  g_autofree char *text
+      = g_strdup_printf ("[Plugin]\nid=weather\nname=Weather\nversion=1.2\nobject=libweather.so\n"
+                         "sha256=%s\nabi=1\n[Permissions]\ndata=4K\n%s",
+                         sum, extra);
   put (stage, "weather.plugin", text);
   put (stage, "libweather.so", "object");
 }
@@ -157,7 +158,8 @@ test_no_byte_can_change (Stage *stage, gconstpointer unused)
       g_autoptr (GBytes) changed = g_bytes_new (copy, length);
       g_autoptr (GError) error = NULL;
       g_autoptr (Package) package = package_read (changed, NULL, NULL, &error);
-      /* What a header says of owner, time and mode is nobody's business, and read by nobody; its checksum guards it. */
+      /* What a header says of owner, time and mode is nobody's business, and read by nobody; its checksum
+       * guards it. */
       if (package != NULL)
         g_error ("byte %" G_GSIZE_FORMAT " was changed, and nobody noticed", at);
       g_assert_true (error->domain == PACKAGE_ERROR);
@@ -263,7 +265,8 @@ test_other_archives_and_sparse_files_are_refused (Stage *stage, gconstpointer un
       g_assert_null (package_read (file, NULL, NULL, &error));
       g_assert_true (error->domain == PACKAGE_ERROR);
     }
-  g_autoptr (GBytes) sparse = archive_of (ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE, "manifest", G_GINT64_CONSTANT (1) << 40);
+  g_autoptr (GBytes) sparse
+      = archive_of (ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE, "manifest", G_GINT64_CONSTANT (1) << 40);
   g_assert_null (package_read (sparse, NULL, NULL, NULL));
 }
 
@@ -283,8 +286,8 @@ sign (EVP_PKEY *key, GBytes *text)
   return g_bytes_new (signature, n);
 }
 
-#define HEAD  "[Package]\nformat=1\nid=weather\nversion=1\ndescriptor=w.plugin\npermissions=\n"
-#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+#define HEAD         "[Package]\nformat=1\nid=weather\nversion=1\ndescriptor=w.plugin\npermissions=\n"
+#define ZEROS        "0000000000000000000000000000000000000000000000000000000000000000"
 #define MEMBER(name) "[Member " name "]\nsize=1\nsha256=" ZEROS "\n"
 
 static char *
@@ -326,7 +329,8 @@ test_a_manifest_that_is_wrong_is_refused_by_name (Stage *stage, gconstpointer un
     { "[Other]\n" HEAD "@KEY@" MEMBER ("w.plugin"), "the first group is not" },
     { "[Package]\nformat=2\nid=w\nversion=1\ndescriptor=w.plugin\npermissions=\n@KEY@", "format 1 only" },
     { "[Package]\nformat=1\nid=W\nversion=1\ndescriptor=w.plugin\npermissions=\n@KEY@", "id: must match" },
-    { "[Package]\nformat=1\nid=w\nversion=1/2\ndescriptor=w.plugin\npermissions=\n@KEY@", "version: must be" },
+    { "[Package]\nformat=1\nid=w\nversion=1/2\ndescriptor=w.plugin\npermissions=\n@KEY@",
+      "version: must be" },
   };
   g_assert_null (why_not (stage, HEAD "@KEY@" MEMBER ("w.plugin")));
   for (gsize i = 0; i < G_N_ELEMENTS (wrong); i++)
@@ -342,8 +346,22 @@ test_a_manifest_that_is_wrong_is_refused_by_name (Stage *stage, gconstpointer un
 static void
 test_versions_have_an_order (void)
 {
-  static const char *const rising[] = { "0.9", "1~rc1", "1-beta", "1", "1.0", "1.0.1", "1.2", "1.10", "1.10a", "1.10b",
-                                        "2-rc1", "2-rc2", "2-rc10", "2", "10", "99999999999999999999998",
+  static const char *const rising[] = { "0.9",
+                                        "1~rc1",
+                                        "1-beta",
+                                        "1",
+                                        "1.0",
+                                        "1.0.1",
+                                        "1.2",
+                                        "1.10",
+                                        "1.10a",
+                                        "1.10b",
+                                        "2-rc1",
+                                        "2-rc2",
+                                        "2-rc10",
+                                        "2",
+                                        "10",
+                                        "99999999999999999999998",
                                         "99999999999999999999999" };
   for (gsize i = 0; i < G_N_ELEMENTS (rising); i++)
     for (gsize k = 0; k < G_N_ELEMENTS (rising); k++)

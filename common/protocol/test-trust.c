@@ -162,7 +162,8 @@ static void
 test_a_statement_of_another_kind_names_nobody (Chain *chain, gconstpointer unused)
 {
   g_ptr_array_set_size (chain->statements, 0);
-  g_ptr_array_add (chain->statements, jws_sign (chain->keys[0], SUCCESSION_TYPE, "{\"successor\":{}}", 16, NULL));
+  g_ptr_array_add (chain->statements,
+                   jws_sign (chain->keys[0], SUCCESSION_TYPE, "{\"successor\":{}}", 16, NULL));
   g_assert_null (succession_follow (chain->jwks[0], chain->statements, NULL));
   g_ptr_array_set_size (chain->statements, 0);
   g_autofree char *payload = succession_dup_json (chain->jwks[1], NOW);

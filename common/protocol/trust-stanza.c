@@ -66,8 +66,8 @@ append_element (GString *out, const char *name, const char *text)
 void
 trust_answer_write (const TrustAnswer *answer, GString *out)
 {
-  g_string_append_printf (out, "<trust xmlns='" NS_MARKET "' number='%" G_GINT64_FORMAT "'%s>", answer->number,
-                          answer->is_unchanged ? " unchanged='true'" : "");
+  g_string_append_printf (out, "<trust xmlns='" NS_MARKET "' number='%" G_GINT64_FORMAT "'%s>",
+                          answer->number, answer->is_unchanged ? " unchanged='true'" : "");
   append_element (out, "key", answer->jwk);
   for (guint i = 0; i < answer->successions->len; i++)
     append_element (out, "succession", g_ptr_array_index (answer->successions, i));

@@ -1,5 +1,5 @@
-/* `<trust/>` of urn:stoa:market:1 (docs/packages.md): a client asks for the host's trust document, saying which
- * number it holds and which of the host's keys it knows; and `<account-token/>` of urn:stoa:tokens:1
+/* `<trust/>` of urn:stoa:market:1 (docs/packages.md): a client asks for the host's trust document, saying
+ * which number it holds and which of the host's keys it knows; and `<account-token/>` of urn:stoa:tokens:1
  * (protocol.md section 4). */
 #pragma once
 

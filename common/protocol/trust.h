@@ -1,13 +1,14 @@
-/* What a host says about its vendors' packages (docs/packages.md): the keys it accepts and the packages it has
- * revoked, in a document that it signs and numbers; and how a new signing key of the host follows an old one.
+/* What a host says about its vendors' packages (docs/packages.md): the keys it accepts and the packages it
+ * has revoked, in a document that it signs and numbers; and how a new signing key of the host follows an old
+ * one.
  *
  * A document with a lower number than one already seen is not to be believed: somebody shows an old one. */
 #pragma once
 
 #include "common/base/jws.h"
 
-#define TRUST_TYPE      "stoa-trust+jwt"
-#define SUCCESSION_TYPE "stoa-key+jwt"
+#define TRUST_TYPE       "stoa-trust+jwt"
+#define SUCCESSION_TYPE  "stoa-key+jwt"
 #define TRUST_MAX_REASON 100 /* bytes */
 #define TRUST_MAX_CHAIN  1000
 
@@ -41,7 +42,7 @@ typedef struct
 Trust *trust_new (void);
 void trust_free (Trust *trust);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Trust, trust_free)
-void trust_add_key (Trust *trust, const TrustKey *key);               /* copied */
+void trust_add_key (Trust *trust, const TrustKey *key);                      /* copied */
 void trust_add_revocation (Trust *trust, const TrustRevocation *revocation); /* copied */
 
 /* The payload to be signed as TRUST_TYPE; the caller frees it. */
@@ -69,8 +70,8 @@ const TrustRevocation *trust_find_revocation (const Trust *trust, const char *ha
 
 /* The payload in which a retiring key names its successor, to be signed by it as SUCCESSION_TYPE. */
 char *succession_dup_json (const char *successor_jwk, gint64 retired_s);
-/* From the public JWK @jwk along @statements (of char *, oldest first): each must be signed by the key before it, but
- * that those before @jwk's own are passed over: who asks twice at once may know more by the second answer.
- * The last key's public JWK, for the caller to free; a copy of @jwk if there are no statements. NULL with
- * G_IO_ERROR_INVALID_DATA. */
+/* From the public JWK @jwk along @statements (of char *, oldest first): each must be signed by the key before
+ * it, but that those before @jwk's own are passed over: who asks twice at once may know more by the second
+ * answer. The last key's public JWK, for the caller to free; a copy of @jwk if there are no statements. NULL
+ * with G_IO_ERROR_INVALID_DATA. */
 char *succession_follow (const char *jwk, const GPtrArray *statements, GError **error);

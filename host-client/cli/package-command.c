@@ -30,8 +30,8 @@ on_consent (const PluginInfo *info, gpointer data)
       for (char **address = info->connect; *address != NULL; address++)
         json_array_append_new (connect, json_string (*address));
       output_json (json_pack ("{s:s, s:s, s:s, s:o, s:I, s:b}", "event", "asks", "id", info->id, "version",
-                              info->version, "connect", connect, "data", (json_int_t)info->data_bytes, "identity",
-                              info->sees_identity));
+                              info->version, "connect", connect, "data", (json_int_t)info->data_bytes,
+                              "identity", info->sees_identity));
     }
   if (app->arguments->has_yes || !app_has_terminal ())
     return TRUE;
@@ -71,9 +71,9 @@ start_download (App *app)
       app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
       return;
     }
-  install->download
-      = plugin_download_start (client_peek_session (app->client), client_peek_market (app->client), install->host,
-                               folder_peek_path (app->folder), app->arguments->words[1], &events, app);
+  install->download = plugin_download_start (
+      client_peek_session (app->client), client_peek_market (app->client), install->host,
+      folder_peek_path (app->folder), app->arguments->words[1], &events, app);
 }
 
 const Command command_plugin_download = {

@@ -176,7 +176,7 @@ start_rollback (App *app)
       app_fail (app, host == NULL ? EXIT_PLUGIN_FAILED : EXIT_REFUSED, "%s", error->message);
       return;
     }
-  plugin_commands_say (app, "rolled back to", info);
+  plugin_commands_say (app, "rolled-back", info);
   app_finish (app, EXIT_DONE);
 }
 

@@ -105,8 +105,8 @@ check_growth (const HostTrust *held, HostTrust *take_next, GError **error)
       || (next->trust->number == held->trust->number && g_str_equal (next->document, held->document)))
     return g_steal_pointer (&next);
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-               "the host shows the trust document %" G_GINT64_FORMAT ", which is not newer than the %" G_GINT64_FORMAT
-               " that is known already",
+               "the host shows the trust document %" G_GINT64_FORMAT
+               ", which is not newer than the %" G_GINT64_FORMAT " that is known already",
                next->trust->number, held->trust->number);
   return NULL;
 }
@@ -190,11 +190,12 @@ host_trust_refresh (Session *session, const char *folder, HostTrustFunc callback
   const char *domain = session_peek_domain (session);
   g_autoptr (HostTrust) held = host_trust_load (folder, domain, NULL);
   g_autofree char *market = g_strconcat ("market.", domain, NULL);
-  TrustRequest asked = { .key = held != NULL ? held->kid : NULL, .number = held != NULL ? held->trust->number : 0 };
+  TrustRequest asked
+      = { .key = held != NULL ? held->kid : NULL, .number = held != NULL ? held->trust->number : 0 };
   g_autoptr (GString) xml = g_string_new (NULL);
   trust_request_write (&asked, xml);
   Question *question = g_new0 (Question, 1);
   *question = (Question){ g_strdup (folder), g_strdup (domain), callback, data };
-  session_request (session, "get", market, xml->str, read_answer, (GDestroyNotify)trust_answer_free, on_answer,
-                   question);
+  session_request (session, "get", market, xml->str, read_answer, (GDestroyNotify)trust_answer_free,
+                   on_answer, question);
 }

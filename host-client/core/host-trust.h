@@ -1,8 +1,8 @@
-/* What this device believes of a host's word about packages (docs/packages.md): the host's key, pinned at the first
- * login, and its last trust document. Both lie in the file CONFIG/trust/DOMAIN.
+/* What this device believes of a host's word about packages (docs/packages.md): the host's key, pinned at the
+ * first login, and its last trust document. Both lie in the file CONFIG/trust/DOMAIN.
  *
- * A new key of the host is believed if the one before signed it; a document, if the key signed it and its number
- * did not fall. */
+ * A new key of the host is believed if the one before signed it; a document, if the key signed it and its
+ * number did not fall. */
 #pragma once
 
 #include "common/protocol/trust-stanza.h"

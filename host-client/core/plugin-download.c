@@ -27,7 +27,7 @@ struct PluginDownload
   Package *package;
   GBytes *body;  /* of the HTTP answer, or */
   char *refusal; /* why there is none */
-  guint n_open; /* answers that will still come: it lives until they have */
+  guint n_open;  /* answers that will still come: it lives until they have */
   gboolean is_over;
 };
 
@@ -69,7 +69,8 @@ end (PluginDownload *download, const PluginInfo *info, const GError *error)
     download_unref (download);
 }
 
-static void fail (PluginDownload *download, PluginErrorCode code, const char *format, ...) G_GNUC_PRINTF (3, 4);
+static void fail (PluginDownload *download, PluginErrorCode code, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
 
 static void
 fail (PluginDownload *download, PluginErrorCode code, const char *format, ...)
@@ -100,8 +101,7 @@ allow (const Package *package, gpointer data, GError **error)
 {
   PluginDownload *download = data;
   gint64 now_s = clock_get_wall_us (session_peek_clock (download->session)) / G_USEC_PER_SEC;
-  TrustKeyVerdict verdict
-      = trust_judge_key (download->trust, download->entry->vendor, package->key, now_s);
+  TrustKeyVerdict verdict = trust_judge_key (download->trust, download->entry->vendor, package->key, now_s);
   const TrustRevocation *revocation = trust_find_revocation (download->trust, package->hash);
   g_autofree char *problem = NULL;
   if (!g_str_equal (package->id, download->plugin))
@@ -124,7 +124,8 @@ take_file (PluginDownload *download, GBytes *file)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *sum = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, file);
-  if ((gint64)g_bytes_get_size (file) != download->entry->size || g_strcmp0 (sum, download->entry->sha256) != 0)
+  if ((gint64)g_bytes_get_size (file) != download->entry->size
+      || g_strcmp0 (sum, download->entry->sha256) != 0)
     {
       fail (download, PLUGIN_ERROR_HASH, "what was downloaded is not what the catalog names");
       return;
@@ -147,8 +148,8 @@ take_file (PluginDownload *download, GBytes *file)
       return;
     }
   download->n_open++;
-  plugin_host_install_package_async (download->host, download->package, session_peek_domain (download->session), NULL,
-                                     on_installed, download);
+  plugin_host_install_package_async (download->host, download->package,
+                                     session_peek_domain (download->session), NULL, on_installed, download);
 }
 
 /* --- fetching */
@@ -238,7 +239,8 @@ ask_token (PluginDownload *download)
     {
       g_autofree char *market = g_strconcat ("market.", session_peek_domain (download->session), NULL);
       download->n_open++;
-      session_request (download->session, "set", market, ACCOUNT_TOKEN_REQUEST, read_token, g_free, on_token, download);
+      session_request (download->session, "set", market, ACCOUNT_TOKEN_REQUEST, read_token, g_free, on_token,
+                       download);
     }
 }
 
@@ -293,8 +295,8 @@ on_trust (const HostTrust *held, const char *problem, gpointer data)
 }
 
 PluginDownload *
-plugin_download_start (Session *session, Market *market, PluginHost *host, const char *folder, const char *plugin,
-                       const PluginDownloadEvents *events, gpointer data)
+plugin_download_start (Session *session, Market *market, PluginHost *host, const char *folder,
+                       const char *plugin, const PluginDownloadEvents *events, gpointer data)
 {
   PluginDownload *download = g_new0 (PluginDownload, 1);
   download->session = session;

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Copies that came as a package: beside their files lie the signed manifest and the domain that vouches for it, so
- * that all of it can be checked again at every start. */
+/* Copies that came as a package: beside their files lie the signed manifest and the domain that vouches for
+ * it, so that all of it can be checked again at every start. */
 
 #define ORIGIN           "origin"
 #define MAX_ORIGIN_BYTES 1024
@@ -44,8 +44,8 @@ plugin_package_read_signature (PluginPackage *package, const char *copy_folder, 
   g_autoptr (Package) manifest = origin != NULL ? package_read_manifest (text, signature, &local) : NULL;
   if (manifest == NULL)
     {
-      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_TRUSTED, "'%s' has changed since it was installed: %s",
-                   package->info->id, local->message);
+      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_TRUSTED,
+                   "'%s' has changed since it was installed: %s", package->info->id, local->message);
       return FALSE;
     }
   g_autofree char *descriptor = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, package->text);
@@ -76,7 +76,8 @@ plugin_package_is_vouched (const PluginPackage *package, const char *folder, GEr
   g_autoptr (HostTrust) held = host_trust_load (config, package->origin, &local);
   if (held == NULL)
     {
-      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_TRUSTED, "'%s' cannot be checked: %s", package->info->id,
+      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_TRUSTED, "'%s' cannot be checked: %s",
+                   package->info->id,
                    local != NULL ? local->message : "its host's trust document is not there");
       return FALSE;
     }
@@ -88,8 +89,8 @@ plugin_package_is_vouched (const PluginPackage *package, const char *folder, GEr
                  package->info->id, package->info->version, revocation->reason[0] != '\0' ? ": " : "",
                  revocation->reason);
   else if (verdict == TRUST_KEY_REVOKED || verdict == TRUST_KEY_UNKNOWN)
-    g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_TRUSTED, "'%s' %s is not to be used: %s", package->info->id,
-                 package->info->version, trust_key_verdict_to_text (verdict));
+    g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_TRUSTED, "'%s' %s is not to be used: %s",
+                 package->info->id, package->info->version, trust_key_verdict_to_text (verdict));
   else
     return TRUE;
   return FALSE;
@@ -100,7 +101,8 @@ plugin_package_is_vouched (const PluginPackage *package, const char *folder, GEr
 static gboolean
 fail_storage (GError **error, const char *what, const char *path)
 {
-  g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_STORAGE, "cannot %s '%s': %s", what, path, g_strerror (errno));
+  g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_STORAGE, "cannot %s '%s': %s", what, path,
+               g_strerror (errno));
   return FALSE;
 }
 
@@ -138,7 +140,8 @@ read_copy (const Package *package, const char *copy, GError **error)
 {
   g_autofree char *path = g_build_filename (copy, package->descriptor, NULL);
   g_autoptr (PluginPackage) stored = plugin_package_read (path, error);
-  return stored != NULL && plugin_package_read_signature (stored, copy, error) ? g_steal_pointer (&stored) : NULL;
+  return stored != NULL && plugin_package_read_signature (stored, copy, error) ? g_steal_pointer (&stored)
+                                                                               : NULL;
 }
 
 /* The entry of @folder is on the disk. */

@@ -25,6 +25,6 @@ handle_account_token (ServiceRequest *request, gpointer data)
 void
 access_init (Server *server)
 {
-  services_add (server->services, SERVICE_MARKET, STANZA_TYPE_SET, "account-token", NS_TOKENS, SERVICE_DEFAULT,
-                handle_account_token, server);
+  services_add (server->services, SERVICE_MARKET, STANZA_TYPE_SET, "account-token", NS_TOKENS,
+                SERVICE_DEFAULT, handle_account_token, server);
 }

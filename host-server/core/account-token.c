@@ -52,9 +52,9 @@ account_token_issue (const Server *server, const char *account, const Jid *bare,
   g_autofree char *id = id_new_random (16);
   g_autofree char *mark = dup_mark (account);
   g_autoptr (Json) claims
-      = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "iss", issuer, "aud", jid_get_domain (server->domain), "sub",
-                   jid_get_bare (bare), "jti", id, "account", mark, "iat", (json_int_t)now_s, "exp",
-                   (json_int_t)(now_s + ACCOUNT_TOKEN_LIFE_S));
+      = json_pack ("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "iss", issuer, "aud",
+                   jid_get_domain (server->domain), "sub", jid_get_bare (bare), "jti", id, "account", mark,
+                   "iat", (json_int_t)now_s, "exp", (json_int_t)(now_s + ACCOUNT_TOKEN_LIFE_S));
   char *text = json_dumps (claims, JSON_COMPACT);
   char *token = signer_sign (server->signer, ACCOUNT_TOKEN_TYPE, text, strlen (text), error);
   free (text);
@@ -142,5 +142,6 @@ account_token_refuse (HttpExchange *exchange, AccountTokenVerdict verdict)
   gboolean is_missing = verdict == ACCOUNT_TOKEN_MISSING;
   http_exchange_add_header (exchange, "WWW-Authenticate",
                             is_missing ? "Bearer" : "Bearer error=\"invalid_token\"");
-  http_exchange_refuse (exchange, 401, is_missing ? "an account token is needed" : "the account token is not valid");
+  http_exchange_refuse (exchange, 401,
+                        is_missing ? "an account token is needed" : "the account token is not valid");
 }

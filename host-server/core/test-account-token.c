@@ -38,7 +38,8 @@ is_good (const Stage *stage, const char *type, const char *payload, gint64 now_s
   return is_taken;
 }
 
-#define CLAIMS(iss, aud, times) "{\"iss\":\"" iss "\",\"aud\":\"" aud "\",\"sub\":\"a@stoa.test\",\"account\":\"x\"" times "}"
+#define CLAIMS(iss, aud, times)                                                                              \
+  "{\"iss\":\"" iss "\",\"aud\":\"" aud "\",\"sub\":\"a@stoa.test\",\"account\":\"x\"" times "}"
 #define HOUR ",\"iat\":1700000000,\"exp\":1700003600"
 
 static void
@@ -57,7 +58,8 @@ test_a_token_longer_than_an_hour_or_without_times_is_none (Stage *stage, gconstp
   g_assert_false (is_good (stage, ACCOUNT_TOKEN_TYPE,
                            CLAIMS (ISSUER, DOMAIN, ",\"iat\":1700000000,\"exp\":1700003601"), NOW));
   g_assert_false (is_good (stage, ACCOUNT_TOKEN_TYPE, CLAIMS (ISSUER, DOMAIN, ""), NOW));
-  g_assert_false (is_good (stage, ACCOUNT_TOKEN_TYPE, CLAIMS (ISSUER, DOMAIN, ",\"iat\":\"0\",\"exp\":\"9\""), NOW));
+  g_assert_false (
+      is_good (stage, ACCOUNT_TOKEN_TYPE, CLAIMS (ISSUER, DOMAIN, ",\"iat\":\"0\",\"exp\":\"9\""), NOW));
 }
 
 static void

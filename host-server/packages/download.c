@@ -12,14 +12,15 @@
 
 /* GET /v1/plugins/<id>/<version>/<file>: a package for a signed-in user. */
 
-/* `Range: bytes=N-`, the one form that resumes a download. FALSE: the range is not in the file. Other ranges are
- * passed over, as RFC 9110 §14.2 allows. */
+/* `Range: bytes=N-`, the one form that resumes a download. FALSE: the range is not in the file. Other ranges
+ * are passed over, as RFC 9110 §14.2 allows. */
 static gboolean
 read_range (const HttpExchange *exchange, guint64 size, guint64 *offset)
 {
   const char *header = http_exchange_get_header (exchange, "Range");
   *offset = 0;
-  if (header == NULL || http_exchange_count_header (exchange, "Range") != 1 || !g_str_has_prefix (header, "bytes="))
+  if (header == NULL || http_exchange_count_header (exchange, "Range") != 1
+      || !g_str_has_prefix (header, "bytes="))
     return TRUE;
   const char *digits = header + strlen ("bytes=");
   gsize n = strspn (digits, "0123456789");
@@ -42,7 +43,8 @@ send_file (HttpExchange *exchange, const Packages *packages, const PackageRow *r
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 || lseek (fd, 0, SEEK_END) != (off_t)row->size)
     {
-      log_error ("packages", "the file of plugin=%s version=%s is not what was added", row->plugin, row->version);
+      log_error ("packages", "the file of plugin=%s version=%s is not what was added", row->plugin,
+                 row->version);
       if (fd >= 0)
         close (fd);
       http_exchange_refuse (exchange, 500, "the package cannot be read");
@@ -61,8 +63,8 @@ send_file (HttpExchange *exchange, const Packages *packages, const PackageRow *r
     }
   if (offset > 0)
     {
-      g_autofree char *part = g_strdup_printf ("bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT,
-                                               offset, size - 1, size);
+      g_autofree char *part = g_strdup_printf (
+          "bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, offset, size - 1, size);
       http_exchange_add_header (exchange, "Content-Range", part);
     }
   http_exchange_answer_file (exchange, offset > 0 ? 206 : 200, "application/vnd.stoa.package", fd, offset,

@@ -42,7 +42,8 @@ task_work (Db *db, gpointer data, GError **error)
   gint64 now_us = clock_get_wall_us (task->packages->server->clock);
   g_clear_pointer (&task->problem, g_free);
   return task->work (task, db, now_us, error)
-         && (task->problem != NULL || !task->changes_trust || trust_issue (task->packages, db, now_us, error));
+         && (task->problem != NULL || !task->changes_trust
+             || trust_issue (task->packages, db, now_us, error));
 }
 
 static void

@@ -42,12 +42,14 @@ judge_versions (PackageTask *task, Db *db, GError **error)
       const PackageRow *row = g_ptr_array_index (rows, i);
       int order = package_version_compare (package->version, row->version);
       if (g_str_equal (row->hash, package->hash))
-        package_task_refuse (task, row->revoked_us != 0 ? "this package is revoked" : "this package is there already");
+        package_task_refuse (task, row->revoked_us != 0 ? "this package is revoked"
+                                                        : "this package is there already");
       else if (order == 0)
-        package_task_refuse (task, "there is another package of version %s: a version is given once", row->version);
-      else if (order < 0)
-        package_task_refuse (task, "version %s is older than %s, and a version may not fall", package->version,
+        package_task_refuse (task, "there is another package of version %s: a version is given once",
                              row->version);
+      else if (order < 0)
+        package_task_refuse (task, "version %s is older than %s, and a version may not fall",
+                             package->version, row->version);
     }
   return TRUE;
 }
@@ -64,7 +66,8 @@ add_work (PackageTask *task, Db *db, gint64 now_us, GError **error)
       g_propagate_error (error, local);
       return FALSE;
     }
-  const char *wrong = vendor != NULL ? judge_key (key, vendor, now_us) : "there is no such plugin; `plugin add` first";
+  const char *wrong
+      = vendor != NULL ? judge_key (key, vendor, now_us) : "there is no such plugin; `plugin add` first";
   if (wrong != NULL)
     package_task_refuse (task, "%s", wrong);
   else if (!judge_versions (task, db, error))
@@ -95,9 +98,8 @@ describe (const Package *package)
 static void
 forget_file (PackageTask *task)
 {
-  g_autoptr (PackageRow) row
-      = packages_find (store_peek_reader (task->packages->server->store, STORE_MARKET), task->package->id,
-                       task->package->version, NULL);
+  g_autoptr (PackageRow) row = packages_find (store_peek_reader (task->packages->server->store, STORE_MARKET),
+                                              task->package->id, task->package->version, NULL);
   if (row == NULL || !g_str_equal (row->hash, task->package->hash))
     g_unlink (task->path);
 }
@@ -124,7 +126,8 @@ read_package (GTask *thread, gpointer source, gpointer data, GCancellable *cance
   PackageTask *task = data;
   GError *error = NULL;
   gsize length;
-  task->package = package_read_file (control_call_get_text (task->call, "FILE"), NULL, NULL, &task->file, &error);
+  task->package
+      = package_read_file (control_call_get_text (task->call, "FILE"), NULL, NULL, &task->file, &error);
   if (task->package != NULL)
     {
       const char *bytes = g_bytes_get_data (task->file, &length);
@@ -216,8 +219,8 @@ revoked (PackageTask *task)
       return;
     }
   log_info ("packages", "package revoked plugin=%s version=%s", plugin, version);
-  control_call_done_with (task->call, json_pack ("{s:s, s:s, s:I}", "plugin", plugin, "version", version, "trust",
-                                                 (json_int_t)task->packages->number));
+  control_call_done_with (task->call, json_pack ("{s:s, s:s, s:I}", "plugin", plugin, "version", version,
+                                                 "trust", (json_int_t)task->packages->number));
 }
 
 static void
@@ -230,7 +233,9 @@ revoke_package (ControlCall *call, gpointer data)
       return;
     }
   PackageTask *task = g_new0 (PackageTask, 1);
-  *task = (PackageTask){ .packages = data, .call = call, .work = revoke_work, .done = revoked, .changes_trust = TRUE };
+  *task = (PackageTask){
+    .packages = data, .call = call, .work = revoke_work, .done = revoked, .changes_trust = TRUE
+  };
   package_task_run (task);
 }
 
@@ -252,10 +257,11 @@ list_packages (ControlCall *call, gpointer data)
     {
       const PackageRow *row = g_ptr_array_index (rows, i);
       const char *state = row->revoked_us != 0 ? "revoked" : row->is_offered ? "offered" : "kept";
-      control_call_take_row (
-          call, json_pack ("{s:s, s:s, s:s, s:I, s:b, s:s, s:s, s:s}", "plugin", row->plugin, "version", row->version,
-                           "state", state, "size", (json_int_t)row->size, "restricted", row->is_restricted,
-                           "permissions", row->permissions, "reason", row->reason, "hash", row->hash));
+      control_call_take_row (call, json_pack ("{s:s, s:s, s:s, s:I, s:b, s:s, s:s, s:s}", "plugin",
+                                              row->plugin, "version", row->version, "state", state, "size",
+                                              (json_int_t)row->size, "restricted", row->is_restricted,
+                                              "permissions", row->permissions, "reason", row->reason, "hash",
+                                              row->hash));
     }
   control_call_done (call);
 }
@@ -270,9 +276,11 @@ shelf_init (Packages *packages)
                                      { "--reason", CONTROL_VALUE, TRUE },
                                      { NULL, 0, FALSE } };
   const ControlCommand commands[] = {
-    { "package add", add, NULL, FALSE, "offer a plugin's package, signed by its vendor", add_package, packages },
+    { "package add", add, NULL, FALSE, "offer a plugin's package, signed by its vendor", add_package,
+      packages },
     { "package list", list, NULL, TRUE, "the packages of plugins", list_packages, packages },
-    { "package revoke", revoke, NULL, FALSE, "stop a package wherever it is installed", revoke_package, packages },
+    { "package revoke", revoke, NULL, FALSE, "stop a package wherever it is installed", revoke_package,
+      packages },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
     controls_add (packages->server->controls, &commands[i]);

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* The trust document: made in the commit of what it says, served to clients. After a rotation of the host's keys
- * the first who asks has it signed anew. */
+/* The trust document: made in the commit of what it says, served to clients. After a rotation of the host's
+ * keys the first who asks has it signed anew. */
 
 static Trust *
 gather (Packages *packages, Db *db, GError **error)
@@ -61,7 +61,8 @@ trust_reload (Packages *packages, GError **error)
   gint64 number;
   g_autofree char *kid = NULL;
   g_autofree char *jws = NULL;
-  if (!trust_document_load (store_peek_reader (packages->server->store, STORE_MARKET), &number, &kid, &jws, error))
+  if (!trust_document_load (store_peek_reader (packages->server->store, STORE_MARKET), &number, &kid, &jws,
+                            error))
     return FALSE;
   g_free (packages->kid);
   g_free (packages->jws);
@@ -116,8 +117,9 @@ answer_exchange (HttpExchange *exchange, const TrustAnswer *answer)
   json_t *list = json_array ();
   for (guint i = 0; i < answer->successions->len; i++)
     json_array_append_new (list, json_string (g_ptr_array_index (answer->successions, i)));
-  json_t *object = json_pack ("{s:I, s:o, s:o, s:s}", "number", (json_int_t)answer->number, "key",
-                              json_loads (answer->jwk, 0, NULL), "successions", list, "document", answer->document);
+  json_t *object
+      = json_pack ("{s:I, s:o, s:o, s:s}", "number", (json_int_t)answer->number, "key",
+                   json_loads (answer->jwk, 0, NULL), "successions", list, "document", answer->document);
   char *text = json_dumps (object, JSON_COMPACT);
   http_exchange_answer_json (exchange, 200, text);
   free (text);
@@ -210,10 +212,8 @@ get_trust (HttpExchange *exchange, gpointer data)
 void
 trust_init (Packages *packages)
 {
-  services_add (packages->server->services, SERVICE_MARKET, STANZA_TYPE_GET, "trust", NS_MARKET, SERVICE_DEFAULT,
-                handle_trust, packages);
-  http_add (packages->server->http, &(HttpRoute){ .method = "GET",
-                                                  .pattern = "/v1/trust",
-                                                  .handle = get_trust,
-                                                  .data = packages });
+  services_add (packages->server->services, SERVICE_MARKET, STANZA_TYPE_GET, "trust", NS_MARKET,
+                SERVICE_DEFAULT, handle_trust, packages);
+  http_add (packages->server->http,
+            &(HttpRoute){ .method = "GET", .pattern = "/v1/trust", .handle = get_trust, .data = packages });
 }

@@ -53,7 +53,8 @@ add_work (PackageTask *task, Db *db, gint64 now_us, GError **error)
   row.to_us = read_time (task->call, "--to", 0, &is_good);
   if (!is_good || (row.to_us != 0 && row.to_us <= row.from_us))
     {
-      package_task_refuse (task, "--from and --to must be times as 2027-01-01T00:00:00Z, the first before the second");
+      package_task_refuse (
+          task, "--from and --to must be times as 2027-01-01T00:00:00Z, the first before the second");
       return TRUE;
     }
   return vendor_keys_insert (db, &row, now_us, error);
@@ -75,11 +76,14 @@ add_key (ControlCall *call, gpointer data)
 {
   if (!package_key_text_is_valid (control_call_get_text (call, "KEY")))
     {
-      control_call_refuse (call, "a key is 32 bytes as base64url, as `host-module-check keygen-key` shows it");
+      control_call_refuse (call,
+                           "a key is 32 bytes as base64url, as `host-module-check keygen-key` shows it");
       return;
     }
   PackageTask *task = g_new0 (PackageTask, 1);
-  *task = (PackageTask){ .packages = data, .call = call, .work = add_work, .done = changed, .changes_trust = TRUE };
+  *task = (PackageTask){
+    .packages = data, .call = call, .work = add_work, .done = changed, .changes_trust = TRUE
+  };
   package_task_run (task);
 }
 
@@ -106,7 +110,9 @@ static void
 revoke_key (ControlCall *call, gpointer data)
 {
   PackageTask *task = g_new0 (PackageTask, 1);
-  *task = (PackageTask){ .packages = data, .call = call, .work = revoke_work, .done = changed, .changes_trust = TRUE };
+  *task = (PackageTask){
+    .packages = data, .call = call, .work = revoke_work, .done = changed, .changes_trust = TRUE
+  };
   package_task_run (task);
 }
 
@@ -145,9 +151,11 @@ vendor_keys_init (Packages *packages)
   const ControlArgument revoke[]
       = { { "KEY", CONTROL_TEXT, FALSE }, { "--reason", CONTROL_VALUE, TRUE }, { NULL, 0, FALSE } };
   const ControlCommand commands[] = {
-    { "vendor key add", add, NULL, FALSE, "accept packages that a vendor signs with this key", add_key, packages },
+    { "vendor key add", add, NULL, FALSE, "accept packages that a vendor signs with this key", add_key,
+      packages },
     { "vendor key list", list, NULL, TRUE, "the keys that vendors sign packages with", list_keys, packages },
-    { "vendor key revoke", revoke, NULL, FALSE, "accept nothing more that this key signed", revoke_key, packages },
+    { "vendor key revoke", revoke, NULL, FALSE, "accept nothing more that this key signed", revoke_key,
+      packages },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
     controls_add (packages->server->controls, &commands[i]);

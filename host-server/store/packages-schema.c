@@ -1,7 +1,7 @@
 #include "host-server/store/schema.h"
 
-/* Packages of plugins, the vendors' keys they are signed with, and the document that says which of both the host
- * stands by. Nothing is ever removed: what was revoked stays so. */
+/* Packages of plugins, the vendors' keys they are signed with, and the document that says which of both the
+ * host stands by. Nothing is ever removed: what was revoked stays so. */
 
 static const char *const steps[] = {
   "CREATE TABLE vendor_key ("

@@ -66,8 +66,8 @@ read_key (DbQuery *query)
 PackageRow *
 packages_find (Db *db, const char *plugin, const char *version, GError **error)
 {
-  g_autoptr (DbQuery) query = db_query (db, "SELECT " PACKAGE_COLUMNS "WHERE plugin = ? AND version = ?", "ss",
-                                        plugin, version);
+  g_autoptr (DbQuery) query
+      = db_query (db, "SELECT " PACKAGE_COLUMNS "WHERE plugin = ? AND version = ?", "ss", plugin, version);
   return db_next (query, error) ? read_package (query) : NULL;
 }
 
@@ -85,9 +85,9 @@ packages_list (Db *db, const char *plugin, GError **error)
   GError *local = NULL;
   g_autoptr (GPtrArray) rows = g_ptr_array_new_with_free_func ((GDestroyNotify)package_row_free);
   g_autoptr (DbQuery) query
-      = plugin != NULL
-            ? db_query (db, "SELECT " PACKAGE_COLUMNS "WHERE plugin = ? ORDER BY added_us, version", "s", plugin)
-            : db_query (db, "SELECT " PACKAGE_COLUMNS "ORDER BY plugin, added_us, version", "");
+      = plugin != NULL ? db_query (
+            db, "SELECT " PACKAGE_COLUMNS "WHERE plugin = ? ORDER BY added_us, version", "s", plugin)
+                       : db_query (db, "SELECT " PACKAGE_COLUMNS "ORDER BY plugin, added_us, version", "");
   while (db_next (query, &local))
     g_ptr_array_add (rows, read_package (query));
   if (local == NULL)
@@ -109,16 +109,18 @@ packages_insert (Db *db, const PackageRow *row, GError **error)
 gboolean
 packages_revoke (Db *db, const char *hash, const char *reason, gint64 now_us, GError **error)
 {
-  return db_run (db, error,
-                 "UPDATE package SET revoked_us = ?, reason = ?, is_offered = 0 WHERE hash = ? AND revoked_us = 0",
-                 "iss", now_us, reason, hash);
+  return db_run (
+      db, error,
+      "UPDATE package SET revoked_us = ?, reason = ?, is_offered = 0 WHERE hash = ? AND revoked_us = 0",
+      "iss", now_us, reason, hash);
 }
 
 gboolean
 packages_offer (Db *db, const char *plugin, const char *hash, GError **error)
 {
   return db_run (db, error, "UPDATE package SET is_offered = 0 WHERE plugin = ?", "s", plugin)
-         && (hash == NULL || db_run (db, error, "UPDATE package SET is_offered = 1 WHERE hash = ?", "s", hash));
+         && (hash == NULL
+             || db_run (db, error, "UPDATE package SET is_offered = 1 WHERE hash = ?", "s", hash));
 }
 
 VendorKeyRow *
@@ -157,8 +159,9 @@ vendor_keys_insert (Db *db, const VendorKeyRow *row, gint64 now_us, GError **err
 gboolean
 vendor_keys_revoke (Db *db, const char *key, const char *reason, gint64 now_us, GError **error)
 {
-  return db_run (db, error, "UPDATE vendor_key SET revoked_us = ?, reason = ? WHERE key = ? AND revoked_us = 0",
-                 "iss", now_us, reason, key);
+  return db_run (db, error,
+                 "UPDATE vendor_key SET revoked_us = ?, reason = ? WHERE key = ? AND revoked_us = 0", "iss",
+                 now_us, reason, key);
 }
 
 gboolean
@@ -198,6 +201,6 @@ gboolean
 trust_document_store (Db *db, gint64 number, const char *kid, const char *jws, GError **error)
 {
   return db_run (db, error, "DELETE FROM trust_document WHERE number <> ?", "i", number)
-         && db_run (db, error, "INSERT INTO trust_document (number, kid, jws) VALUES (?, ?, ?)", "iss", number, kid,
-                    jws);
+         && db_run (db, error, "INSERT INTO trust_document (number, kid, jws) VALUES (?, ?, ?)", "iss",
+                    number, kid, jws);
 }

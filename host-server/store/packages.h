@@ -1,5 +1,5 @@
-/* Packages of plugins, vendor keys and the trust document (market.db): their rows. What may be added and when is
- * decided by the room packages; the catalog reads what is offered. */
+/* Packages of plugins, vendor keys and the trust document (market.db): their rows. What may be added and when
+ * is decided by the room packages; the catalog reads what is offered. */
 #pragma once
 
 #include "common/base/db.h"

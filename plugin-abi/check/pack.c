@@ -53,7 +53,8 @@ check_pack (int argc, char **argv)
   g_option_context_add_main_entries (context, entries, NULL);
   if (g_option_context_parse (context, &argc, &argv, &error) && argc == 2 && key != NULL && out != NULL)
     return pack (argv[1], key, out, is_restricted);
-  fprintf (stderr, "host-module-check: %s\n", error != NULL ? error->message : "pack FOLDER --key FILE -o FILE");
+  fprintf (stderr, "host-module-check: %s\n",
+           error != NULL ? error->message : "pack FOLDER --key FILE -o FILE");
   return CHECK_USAGE;
 }
 

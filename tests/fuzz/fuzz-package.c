@@ -1,5 +1,6 @@
-/* A package. What was mutated is signed again with a key of the fuzzer's own, so that it gets past the signature; what
- * is then read is held against the input: members that fit their hashes, names without a place, nothing twice. */
+/* A package. What was mutated is signed again with a key of the fuzzer's own, so that it gets past the
+ * signature; what is then read is held against the input: members that fit their hashes, names without a
+ * place, nothing twice. */
 
 #include "common/module/package.h"
 
@@ -47,7 +48,8 @@ static void
 check (const Package *package, gsize size)
 {
   gsize total = 0;
-  if (!package_version_is_valid (package->version) || package_find_member (package, package->descriptor) == NULL)
+  if (!package_version_is_valid (package->version)
+      || package_find_member (package, package->descriptor) == NULL)
     g_error ("a package without version or descriptor");
   for (guint i = 0; i < package->members->len; i++)
     {
@@ -55,7 +57,8 @@ check (const Package *package, gsize size)
       g_autofree char *sum = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, member->bytes);
       total += member->size;
       if (strchr (member->name, '/') != NULL || member->name[0] == '.' || !g_str_equal (sum, member->sha256)
-          || g_bytes_get_size (member->bytes) != member->size || package_find_member (package, member->name) != member)
+          || g_bytes_get_size (member->bytes) != member->size
+          || package_find_member (package, member->name) != member)
         g_error ("a member that may not be: '%s'", member->name);
     }
   if (total > size)
