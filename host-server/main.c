@@ -56,10 +56,14 @@ int
 main (int argc, char **argv)
 {
   g_autofree char *config = NULL;
-  gboolean is_verbose = FALSE;
+  g_autofree char *backup = NULL;
+  gboolean is_verbose = FALSE, is_json = FALSE;
   const GOptionEntry entries[] = {
     { "config", 'c', 0, G_OPTION_ARG_FILENAME, &config, "the configuration file", "FILE" },
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose, "log more", NULL },
+    { "restore", 0, 0, G_OPTION_ARG_FILENAME, &backup,
+      "put a backup in the place of the store, and end; no server may run", "FOLDER" },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &is_json, "with --restore: say what was done as JSON", NULL },
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GOptionContext) options = g_option_context_new (NULL);
@@ -73,6 +77,13 @@ main (int argc, char **argv)
       return 2;
     }
   log_init (is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+  if (backup != NULL)
+    {
+      if (host_server_restore (config, backup, is_json, &error))
+        return EXIT_SUCCESS;
+      g_printerr ("host-server: %s\n", error->message);
+      return 1;
+    }
   raise_descriptors ();
   /* A peer or a log reader that has gone, and a file that may not grow, are errors to be answered. */
   signal (SIGPIPE, SIG_IGN);

@@ -5,19 +5,24 @@
 #include "host-server/admin/admin.h"
 #include "host-server/configuration/configuration.h"
 #include "host-server/core/adhoc.h"
+#include "host-server/core/applications.h"
 #include "host-server/core/clients.h"
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
+#include "host-server/core/metrics.h"
 #include "host-server/core/router.h"
 #include "host-server/core/signer.h"
+#include "host-server/functions/functions.h"
 #include "host-server/im/im.h"
 #include "host-server/market/market.h"
 #include "host-server/modules/modules.h"
 #include "host-server/packages/packages.h"
+#include "host-server/store/restore.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DRAIN_S       5
@@ -31,6 +36,7 @@ struct HostServer
   Market *market;
   Configuration *configuration;
   Packages *packages;
+  Functions *functions;
   Admin *admin;
   guint drain_source;
   gint64 drain_until_us;
@@ -48,15 +54,27 @@ open_folder (const char *folder, GError **error)
   return FALSE;
 }
 
+static const char *
+find_store_folder (const Config *config)
+{
+  const char *url = config_get_text (config, "store", "url");
+  return url != NULL && strlen (url) > strlen ("sqlite:") ? url + strlen ("sqlite:")
+                                                          : config_get_text (config, "server", "data");
+}
+
+static char *
+dup_key_file (const Config *config)
+{
+  const char *key_file = config_get_text (config, "store", "key_file");
+  return key_file != NULL ? g_strdup (key_file)
+                          : g_build_filename (config_get_text (config, "server", "data"), "store.key", NULL);
+}
+
 static Store *
 open_store (const Config *config, GError **error)
 {
-  const char *data = config_get_text (config, "server", "data");
-  const char *url = config_get_text (config, "store", "url");
-  const char *folder = url != NULL && strlen (url) > strlen ("sqlite:") ? url + strlen ("sqlite:") : data;
-  g_autofree char *key_file = g_strdup (config_get_text (config, "store", "key_file"));
-  if (key_file == NULL)
-    key_file = g_build_filename (data, "store.key", NULL);
+  const char *folder = find_store_folder (config);
+  g_autofree char *key_file = dup_key_file (config);
   return open_folder (folder, error) ? store_open (folder, key_file, error) : NULL;
 }
 
@@ -150,7 +168,9 @@ host_server_new (const char *config_path, GError **error)
   core->adhoc = open_adhoc (core);
   core->router = router_new (core->sessions, core->services, core->domain, core->market);
   core->http = http_new ();
+  core->metrics = metrics_new ();
   core->modules = open_modules (core->config, core->clock);
+  core->applications = applications_new ();
   core->signer = signer_new (core, error);
   if (core->signer == NULL)
     return NULL;
@@ -164,12 +184,54 @@ host_server_new (const char *config_path, GError **error)
   server->packages = packages_new (core, error);
   if (server->packages == NULL)
     return NULL;
+  server->functions = functions_new (core, error);
+  if (server->functions == NULL)
+    return NULL;
   server->admin = admin_new (core);
 
   if (!http_listen (core->http, core->config, NULL, error) || !clients_listen (server->clients, error) || !write_addresses (server, error))
     return NULL;
   log_info ("server", "serving domain=%s xmpp=%s", domain, clients_peek_address (server->clients));
   return g_steal_pointer (&server);
+}
+
+gboolean
+host_server_restore (const char *config_path, const char *backup, gboolean is_json, GError **error)
+{
+  g_autoptr (Config) config = config_load (config_path, error);
+  if (config == NULL)
+    return FALSE;
+  const char *folder = find_store_folder (config);
+  g_autofree char *key_file = dup_key_file (config);
+  g_autoptr (Clock) clock = clock_new_system ();
+  StoreRestored restored;
+  if (!store_restore (folder, key_file, backup, clock_get_wall_us (clock), &restored, error))
+    {
+      g_prefix_error (error, "cannot restore '%s': ", backup);
+      return FALSE;
+    }
+  g_autofree char *knows = restored.backup_us != 0 ? clock_dup_rfc3339 (restored.backup_us) : NULL;
+  g_autofree char *replaced
+      = restored.replaced != NULL ? g_build_filename (folder, restored.replaced, NULL) : NULL;
+  json_t *row = json_pack ("{s:s, s:s, s:I, s:s?, s:s?, s:s}", "restored", backup, "store", folder, "epoch",
+                           (json_int_t)restored.epoch, "knows-until", knows, "replaced", replaced, "sales",
+                           "closed");
+  char *text = json_dumps (row, JSON_COMPACT);
+  if (is_json)
+    g_print ("%s\n", text);
+  else
+    {
+      g_print ("restored '%s' into '%s', epoch %" G_GINT64_FORMAT "\n", backup, folder, restored.epoch);
+      g_print ("it knows of nothing after %s\n", knows != NULL ? knows : "the beginning");
+      if (replaced != NULL)
+        g_print ("what was there lies in '%s'\n", replaced);
+      g_print ("sales are closed and pools frozen: start the server, then run `hostctl reconcile "
+               "--from-provider`\n");
+    }
+  free (text);
+  json_decref (row);
+  store_restored_clear (&restored);
+  return TRUE;
 }
 
 gboolean
@@ -216,6 +278,8 @@ host_server_free (HostServer *server)
   g_clear_pointer (&core->http, http_free);
   if (server->market != NULL)
     market_stop (server->market);
+  if (server->functions != NULL)
+    functions_stop (server->functions);
   /* What is committed still has its done functions run, and those lean on the rooms. */
   g_clear_pointer (&core->controls, controls_free);
   store_close (core->store); /* which they still read */
@@ -225,13 +289,16 @@ host_server_free (HostServer *server)
   g_clear_pointer (&server->configuration, configuration_free);
   g_clear_pointer (&core->signer, signer_free);
   g_clear_pointer (&core->modules, modules_free);
+  g_clear_pointer (&server->functions, functions_free);
   g_clear_pointer (&server->market, market_free);
   g_clear_pointer (&server->im, im_free);
+  g_clear_pointer (&core->applications, applications_free);
   g_clear_pointer (&core->router, router_free);
   g_clear_pointer (&core->adhoc, adhoc_free);
   g_clear_pointer (&core->services, services_free);
   g_clear_pointer (&server->clients, clients_free);
   g_clear_pointer (&core->hooks, hooks_free);
+  g_clear_pointer (&core->metrics, metrics_free);
   jid_unref (core->domain);
   jid_unref (core->market);
   clock_free (core->clock);

@@ -116,6 +116,7 @@ static const Rule server_call_rules[] = {
   MEMORY_RULES,
   QUIET_RULES,
   IF (sendmsg, 1, IS (0, FILTER_CHANNEL_FD)),
+  IF (recvmsg, 1, IS (0, FILTER_CHANNEL_FD)),
 };
 
 #define CLIENT_RULES                                                                                         \

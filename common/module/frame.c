@@ -18,6 +18,8 @@ static const FrameRow rows[] = {
     "log", "us", NULL },
 
   { FRAME_OP_LOAD_MODULE, FRAME_FROM_HOST, FRAME_PHASE_LOAD, 0, FRAME_ASK, "load-module", "", "" },
+  /* the descriptor's file name, its text */
+  { FRAME_OP_LOAD_DESCRIBED, FRAME_FROM_HOST, FRAME_PHASE_LOAD, 0, FRAME_ASK, "load-described", "sb", "" },
   /* a number for CALL_ENDED */
   { FRAME_OP_FORK, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_EVENT, "fork", "u", NULL },
   /* that number, the signal or 0, the exit status */
@@ -26,6 +28,15 @@ static const FrameRow rows[] = {
   { FRAME_OP_HELLO, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, 0, FRAME_EVENT, "hello", "", NULL },
   /* user, plugin, term, line, generation, counter, seed, now; HostResult, serial, expires */
   { FRAME_OP_CALL_KEYGEN, FRAME_FROM_HOST, FRAME_PHASE_CALL, 0, FRAME_ASK, "call-keygen", "ssssuubx", "usx" },
+  /* function, user, application, request, deadline ms, seed, now, argument; HostResult, what it wrote */
+  { FRAME_OP_CALL_FUNCTION, FRAME_FROM_HOST, FRAME_PHASE_CALL, 0, FRAME_ASK, "call-function", "ssssubxb",
+    "ub" },
+  /* key. The answer: whether it is there, the value */
+  { FRAME_OP_KV_GET, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, FRAME_GRANT_USER_DATA, FRAME_ASK, "kv-get", "s",
+    "ub" },
+  /* key, whether to keep or forget it, the value. The answer: HostKvResult */
+  { FRAME_OP_KV_PUT, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, FRAME_GRANT_USER_DATA, FRAME_ASK, "kv-put", "sub",
+    "u" },
 
   /* what for, the descriptor's file name, its text, user, jid or "", domain, serial or "", locale, expiry. The
      answer: FRAME_LOADED_ bits */

@@ -72,6 +72,7 @@ typedef enum
   FRAME_GRANT_SEE_MESSAGES = 2,
   FRAME_GRANT_SEND_MESSAGES = 4,
   FRAME_GRANT_FUNCTIONS = 8,
+  FRAME_GRANT_USER_DATA = 16, /* a server function: the data of the user whose call it is */
 } FrameGrant;
 
 typedef enum
@@ -91,11 +92,15 @@ typedef enum
   FRAME_OP_LOAD_MODULE = 32, /* host: load the object */
   FRAME_OP_FORK, /* host: make a process for a call; carries the runner's end of the call's own channel */
   FRAME_OP_CALL_ENDED, /* runner: a call's process ended other than by its answer; a hint nobody relies on */
+  FRAME_OP_LOAD_DESCRIBED, /* host: load the object, and call it as its descriptor says */
 
   /* a call's own channel; the module's process learns what is asked here, so that nothing of one call is ever
    * in the memory of the next */
   FRAME_OP_HELLO = 48,  /* runner: the process that runs the call; the kernel attests its id */
   FRAME_OP_CALL_KEYGEN, /* host: make a serial */
+  FRAME_OP_CALL_FUNCTION, /* host: run a protected function */
+  FRAME_OP_KV_GET,        /* runner: a value of the user's data */
+  FRAME_OP_KV_PUT,        /* runner: keep or forget a value of the user's data, if the call ends well */
 
   /* client plugins, legacy and native */
   FRAME_OP_LOAD_PLUGIN = 64, /* host: load a client's plugin */
@@ -120,6 +125,12 @@ enum
 enum
 {
   FRAME_LOADED_NEEDS_SERIAL = 1,
+};
+
+/* What FRAME_OP_CALL_FUNCTION answers beside a HostResult: it said that it wrote more than there was room for. */
+enum
+{
+  FRAME_RESULT_OVERFLOW = 1000,
 };
 
 /* A row of the table. A shape is a string of letters: u = uint32, x = int64, s = text (UTF-8 is not promised,

@@ -22,7 +22,7 @@ typedef enum
 
 typedef struct
 {
-  const char *kind; /* the runner's part that carries the object: "keygen", "legacy", "native" */
+  const char *kind; /* the runner's part that carries the object: "keygen", "function", "legacy", "native" */
   LaunchProfile profile;
   const char *object;      /* absolute path; its folder is readable. NULL if sealed_object is used */
   int sealed_object;       /* from launch_seal_object(), else -1; stays the caller's */

@@ -1,21 +1,10 @@
-#include "common/module/signature.h"
+#include "common/module/signature-private.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The reader: a cursor that remembers the first thing that was wrong, after which it reads nothing more. */
-typedef struct
-{
-  Descriptor *descriptor;
-  SignatureUse use;
-  char *next;
-  const char *wrong;
-  char *why;
-  size_t why_size;
-} Reader;
 
 static const struct
 {
@@ -27,20 +16,38 @@ static const struct
   { "u8", DESCRIPTOR_U8 },         { "u16", DESCRIPTOR_U16 },   { "u32", DESCRIPTOR_U32 },
   { "u64", DESCRIPTOR_U64 },       { "f32", DESCRIPTOR_F32 },   { "f64", DESCRIPTOR_F64 },
   { "bool", DESCRIPTOR_BOOL },     { "cstr", DESCRIPTOR_CSTR }, { "ptr", DESCRIPTOR_PTR },
-  { "handle", DESCRIPTOR_HANDLE },
+  { "handle", DESCRIPTOR_HANDLE }, { "list", DESCRIPTOR_LIST },
 };
 
-static const struct
-{
-  const char *name;
-  DescriptorVariable variable;
-} variable_names[] = {
-  { "user", DESCRIPTOR_VARIABLE_USER },     { "jid", DESCRIPTOR_VARIABLE_JID },
-  { "domain", DESCRIPTOR_VARIABLE_DOMAIN }, { "serial", DESCRIPTOR_VARIABLE_SERIAL },
-  { "expiry", DESCRIPTOR_VARIABLE_EXPIRY }, { "datadir", DESCRIPTOR_VARIABLE_DATADIR },
-  { "locale", DESCRIPTOR_VARIABLE_LOCALE }, { "input", DESCRIPTOR_VARIABLE_INPUT },
-  { "output", DESCRIPTOR_VARIABLE_OUTPUT }, { "expires", DESCRIPTOR_VARIABLE_EXPIRES },
-  { "code", DESCRIPTOR_VARIABLE_CODE },
+/* What a variable can be, and who has it. */
+#define IN_PLAIN   (1u << SIGNATURE_PLAIN)
+#define IN_COMMAND (1u << SIGNATURE_COMMAND)
+#define IN_MESSAGE (1u << SIGNATURE_MESSAGE)
+#define IN_FREE    (1u << SIGNATURE_FREE)
+#define IN_KEYGEN  (1u << SIGNATURE_KEYGEN)
+#define IN_CLIENT  (IN_PLAIN | IN_COMMAND | IN_MESSAGE | IN_FREE)
+#define IN_ALL     (IN_CLIENT | IN_KEYGEN)
+
+static const Variable variables[] = {
+  { "user", DESCRIPTOR_VARIABLE_USER, IN_ALL, true, false },
+  { "jid", DESCRIPTOR_VARIABLE_JID, IN_CLIENT, true, false },
+  { "domain", DESCRIPTOR_VARIABLE_DOMAIN, IN_CLIENT, true, false },
+  { "serial", DESCRIPTOR_VARIABLE_SERIAL, IN_CLIENT, true, false },
+  { "expiry", DESCRIPTOR_VARIABLE_EXPIRY, IN_ALL, false, true },
+  { "datadir", DESCRIPTOR_VARIABLE_DATADIR, IN_CLIENT, true, false },
+  { "locale", DESCRIPTOR_VARIABLE_LOCALE, IN_CLIENT, true, false },
+  { "input", DESCRIPTOR_VARIABLE_INPUT, IN_COMMAND, true, true },
+  { "output", DESCRIPTOR_VARIABLE_OUTPUT, IN_COMMAND | IN_MESSAGE | IN_FREE | IN_KEYGEN, false, false },
+  { "expires", DESCRIPTOR_VARIABLE_EXPIRES, IN_ALL & ~IN_FREE, false, false },
+  { "code", DESCRIPTOR_VARIABLE_CODE, IN_MESSAGE, false, true },
+  { "count", DESCRIPTOR_VARIABLE_COUNT, IN_FREE, false, true },
+  { "plugin", DESCRIPTOR_VARIABLE_PLUGIN, IN_KEYGEN, true, false },
+  { "term", DESCRIPTOR_VARIABLE_TERM, IN_KEYGEN, true, true },
+  { "line", DESCRIPTOR_VARIABLE_LINE, IN_KEYGEN, true, false },
+  { "generation", DESCRIPTOR_VARIABLE_GENERATION, IN_KEYGEN, false, true },
+  { "counter", DESCRIPTOR_VARIABLE_COUNTER, IN_KEYGEN, false, true },
+  { "seed", DESCRIPTOR_VARIABLE_SEED, IN_KEYGEN, true, true },
+  { "now", DESCRIPTOR_VARIABLE_NOW, IN_KEYGEN, false, true },
 };
 
 bool
@@ -55,8 +62,8 @@ is_word_start (char c)
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-static bool
-is_digit (char c)
+bool
+reader_is_digit (char c)
 {
   return c >= '0' && c <= '9';
 }
@@ -67,7 +74,7 @@ signature_is_symbol (const char *text)
   if (!is_word_start (*text))
     return false;
   for (; *text != '\0'; text++)
-    if (!is_word_start (*text) && !is_digit (*text))
+    if (!is_word_start (*text) && !reader_is_digit (*text))
       return false;
   return true;
 }
@@ -77,14 +84,15 @@ signature_read_integer (const char *text, int64_t *value)
 {
   char *end;
 
-  if (!is_digit (*text) && !(*text == '-' && is_digit (text[1])))
+  if (!reader_is_digit (*text) && !(*text == '-' && reader_is_digit (text[1])))
     return false;
   errno = 0;
   *value = strtoll (text, &end, 10);
   return errno == 0 && *end == '\0';
 }
 
-static void __attribute__ ((format (printf, 2, 3))) refuse (Reader *reader, const char *format, ...)
+void
+reader_refuse (Reader *reader, const char *format, ...)
 {
   va_list arguments;
 
@@ -96,8 +104,8 @@ static void __attribute__ ((format (printf, 2, 3))) refuse (Reader *reader, cons
   reader->wrong = reader->why;
 }
 
-static char
-peek (Reader *reader)
+char
+reader_peek (Reader *reader)
 {
   if (reader->wrong != NULL)
     return '\0';
@@ -106,36 +114,36 @@ peek (Reader *reader)
   return *reader->next;
 }
 
-static bool
-accept (Reader *reader, char c)
+bool
+reader_accept (Reader *reader, char c)
 {
-  if (peek (reader) != c || c == '\0')
+  if (reader_peek (reader) != c || c == '\0')
     return false;
   reader->next++;
   return true;
 }
 
-static void
-expect (Reader *reader, char c)
+void
+reader_expect (Reader *reader, char c)
 {
-  if (!accept (reader, c))
-    refuse (reader, "expected '%c' at '%.24s'", c, reader->next);
+  if (!reader_accept (reader, c))
+    reader_refuse (reader, "expected '%c' at '%.24s'", c, reader->next);
 }
 
 /* Copies the next word into @word; "" if there is none. */
-static void
-read_word (Reader *reader, char word[64])
+void
+reader_word (Reader *reader, char word[64])
 {
   size_t length = 0;
 
   word[0] = '\0';
-  if (!is_word_start (peek (reader)))
+  if (!is_word_start (reader_peek (reader)))
     return;
-  while (is_word_start (reader->next[length]) || is_digit (reader->next[length]))
+  while (is_word_start (reader->next[length]) || reader_is_digit (reader->next[length]))
     length++;
   if (length >= 64)
     {
-      refuse (reader, "a name is longer than 63 characters");
+      reader_refuse (reader, "a name is longer than 63 characters");
       return;
     }
   memcpy (word, reader->next, length);
@@ -153,7 +161,7 @@ keep (Reader *reader, const char *text, size_t length)
 
   if (length >= descriptor->pool_bytes)
     {
-      refuse (reader, "too many names");
+      reader_refuse (reader, "too many names");
       return "";
     }
   memcpy (kept, text, length);
@@ -161,6 +169,41 @@ keep (Reader *reader, const char *text, size_t length)
   descriptor->pool += length + 1;
   descriptor->pool_bytes -= length + 1;
   return kept;
+}
+
+/* What C calls our types: vendors write down what their header says. */
+static const struct
+{
+  const char *c, *ours;
+} c_types[] = {
+  { "char", "i8, and char * cstr" },
+  { "short", "i16" },
+  { "long", "i64" },
+  { "unsigned", "u32" },
+  { "float", "f32" },
+  { "double", "f64" },
+  { "size_t", "u64" },
+  { "ssize_t", "i64" },
+  { "time_t", "i64" },
+  { "int8_t", "i8" },
+  { "int16_t", "i16" },
+  { "int32_t", "i32" },
+  { "int64_t", "i64" },
+  { "uint8_t", "u8" },
+  { "uint16_t", "u16" },
+  { "uint32_t", "u32" },
+  { "uint64_t", "u64" },
+  { "_Bool", "bool" },
+  { "const", "left out" },
+};
+
+static void
+refuse_type (Reader *reader, const char *word)
+{
+  for (size_t i = 0; i < sizeof c_types / sizeof *c_types; i++)
+    if (strcmp (word, c_types[i].c) == 0)
+      reader_refuse (reader, "unknown type '%s', which is %s here", word, c_types[i].ours);
+  reader_refuse (reader, "unknown type '%.24s'", word[0] != '\0' ? word : reader->next);
 }
 
 static bool
@@ -175,15 +218,15 @@ find_type (const char *word, DescriptorType *type)
   return false;
 }
 
-static DescriptorType
-read_type (Reader *reader)
+DescriptorType
+reader_type (Reader *reader)
 {
   DescriptorType type = DESCRIPTOR_VOID;
   char word[64];
 
-  read_word (reader, word);
+  reader_word (reader, word);
   if (reader->wrong == NULL && !find_type (word, &type))
-    refuse (reader, "unknown type '%s'", word[0] != '\0' ? word : reader->next);
+    refuse_type (reader, word);
   return type;
 }
 
@@ -200,14 +243,14 @@ own_name (Reader *reader, const char *word, DescriptorType type, uint32_t size)
       if (strcmp (own->name, word) != 0)
         continue;
       if (own->type != type || (size > 0 && own->size == 0 && own->is_set))
-        refuse (reader, "'%s' has another type elsewhere", word);
+        reader_refuse (reader, "'%s' has another type elsewhere", word);
       else if (size > own->size)
         own->size = size;
       return i;
     }
   if (descriptor->n_own == DESCRIPTOR_MAX_OWN)
     {
-      refuse (reader, "more than %d names of its own", DESCRIPTOR_MAX_OWN);
+      reader_refuse (reader, "more than %d names of its own", DESCRIPTOR_MAX_OWN);
       return 0;
     }
   own = &descriptor->own[descriptor->n_own];
@@ -218,130 +261,187 @@ own_name (Reader *reader, const char *word, DescriptorType type, uint32_t size)
   return descriptor->n_own++;
 }
 
-static DescriptorVariable
-find_variable (const char *word)
+const Variable *
+reader_find_variable (const Reader *reader, const char *word)
 {
-  for (size_t i = 0; i < sizeof variable_names / sizeof *variable_names; i++)
-    if (strcmp (word, variable_names[i].name) == 0)
-      return variable_names[i].variable;
-  return DESCRIPTOR_VARIABLE_OWN;
+  for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+    {
+      const Variable *row = &variables[i];
+
+      /* What is there in few places is no reserved word in the others. */
+      if (strcmp (word, row->name) == 0
+          && ((row->uses & (IN_PLAIN | IN_COMMAND | IN_MESSAGE)) != 0 || row->uses & 1u << reader->use))
+        return row;
+    }
+  return NULL;
 }
 
-/* Whether @variable is given to the object as text. */
-static bool
-is_text (DescriptorVariable variable)
+bool
+signature_is_variable (const Descriptor *descriptor, const char *text)
 {
-  switch (variable)
-    {
-    case DESCRIPTOR_VARIABLE_USER:
-    case DESCRIPTOR_VARIABLE_JID:
-    case DESCRIPTOR_VARIABLE_DOMAIN:
-    case DESCRIPTOR_VARIABLE_SERIAL:
-    case DESCRIPTOR_VARIABLE_DATADIR:
-    case DESCRIPTOR_VARIABLE_LOCALE:
-    case DESCRIPTOR_VARIABLE_INPUT:
-      return true;
-    default:
-      return false;
-    }
+  Reader reader = { .use = descriptor->is_keygen ? SIGNATURE_KEYGEN : SIGNATURE_FREE };
+
+  return reader_find_variable (&reader, text) != NULL;
+}
+
+static DescriptorVariable
+find_variable (const Reader *reader, const char *word)
+{
+  const Variable *row = reader_find_variable (reader, word);
+
+  return row != NULL ? row->variable : DESCRIPTOR_VARIABLE_OWN;
 }
 
 /* Whether the use at hand has this variable at all. */
-static void
-check_use (Reader *reader, DescriptorVariable variable)
+void
+reader_check_use (Reader *reader, const Variable *row)
 {
-  switch (variable)
+  static const char *const places[] = { [DESCRIPTOR_VARIABLE_INPUT] = "commands",
+                                        [DESCRIPTOR_VARIABLE_OUTPUT] = "commands and the message",
+                                        [DESCRIPTOR_VARIABLE_CODE] = "the message" };
+
+  if (row->uses & 1u << reader->use)
     {
-    case DESCRIPTOR_VARIABLE_JID:
-      if (!reader->descriptor->sees_identity)
-        refuse (reader, "'jid' needs identity=yes");
-      break;
-    case DESCRIPTOR_VARIABLE_INPUT:
-      if (reader->use != SIGNATURE_COMMAND)
-        refuse (reader, "'input' is there in commands only");
-      break;
-    case DESCRIPTOR_VARIABLE_OUTPUT:
-      if (reader->use == SIGNATURE_PLAIN)
-        refuse (reader, "'output' is there in commands and the message only");
-      break;
-    case DESCRIPTOR_VARIABLE_CODE:
-      if (reader->use != SIGNATURE_MESSAGE)
-        refuse (reader, "'code' is there in the message only");
-      break;
-    case DESCRIPTOR_VARIABLE_SERIAL:
-      reader->descriptor->needs_serial = true;
-      break;
-    default:
-      break;
+      if (row->variable == DESCRIPTOR_VARIABLE_JID && !reader->descriptor->sees_identity)
+        reader_refuse (reader, "'jid' needs identity=yes");
+      if (row->variable == DESCRIPTOR_VARIABLE_SERIAL)
+        reader->descriptor->needs_serial = true;
     }
+  else if (reader->use == SIGNATURE_KEYGEN)
+    reader_refuse (reader, "'%s' is not there in a keygen", row->name);
+  else if (reader->use == SIGNATURE_FREE)
+    reader_refuse (reader, "'%s' is not there in free=", row->name);
+  else
+    reader_refuse (reader, "'%s' is there in %s only", row->name, places[row->variable]);
+}
+
+static bool
+is_address (DescriptorType type)
+{
+  return type == DESCRIPTOR_CSTR || type == DESCRIPTOR_PTR || type == DESCRIPTOR_LIST;
 }
 
 /* Whether @arg's variable can be of its type and go its way. */
 static void
-check_variable (Reader *reader, const DescriptorArg *arg, const char *word)
+check_variable (Reader *reader, const DescriptorArg *arg, const Variable *row)
 {
+  bool is_in = arg->kind == DESCRIPTOR_ARG_IN;
+  bool is_number = descriptor_type_is_integer (arg->type);
   bool fits;
 
-  check_use (reader, arg->variable);
-  switch (arg->variable)
+  reader_check_use (reader, row);
+  switch (row->variable)
     {
-    case DESCRIPTOR_VARIABLE_EXPIRY:
-    case DESCRIPTOR_VARIABLE_CODE:
-      fits = arg->kind == DESCRIPTOR_ARG_IN && descriptor_type_is_integer (arg->type);
-      break;
     case DESCRIPTOR_VARIABLE_EXPIRES:
-      fits = arg->kind == DESCRIPTOR_ARG_OUT && descriptor_type_is_integer (arg->type);
+      fits = arg->kind == DESCRIPTOR_ARG_OUT && is_number;
       break;
     case DESCRIPTOR_VARIABLE_OUTPUT:
-      fits = arg->kind == DESCRIPTOR_ARG_OUT && arg->type == DESCRIPTOR_CSTR;
+      fits = reader->use == SIGNATURE_FREE
+                 ? (is_in || arg->kind == DESCRIPTOR_ARG_INOUT) && is_address (arg->type)
+                 : arg->kind == DESCRIPTOR_ARG_OUT
+                       && (arg->type == DESCRIPTOR_CSTR
+                           || (arg->type == DESCRIPTOR_LIST && reader->use == SIGNATURE_COMMAND));
       break;
-    case DESCRIPTOR_VARIABLE_OWN:
-      fits = arg->type != DESCRIPTOR_VOID;
+    case DESCRIPTOR_VARIABLE_INPUT:
+      fits = is_in
+             && (arg->type == DESCRIPTOR_CSTR || is_number || arg->type == DESCRIPTOR_F32
+                 || arg->type == DESCRIPTOR_F64);
+      break;
+    case DESCRIPTOR_VARIABLE_SEED:
+      fits = is_in && (arg->type == DESCRIPTOR_CSTR || arg->type == DESCRIPTOR_PTR || is_number);
       break;
     default:
-      fits = is_text (arg->variable) && arg->kind == DESCRIPTOR_ARG_IN && arg->type == DESCRIPTOR_CSTR;
+      fits = is_in && ((row->is_text && arg->type == DESCRIPTOR_CSTR) || (row->is_integer && is_number));
       break;
     }
   if (!fits)
-    refuse (reader, "'%s' cannot be an argument of this type and direction", word);
+    reader_refuse (reader, "'%s' cannot be an argument of this type and direction", row->name);
+}
+
+/* ":2" or ":2+" behind `input`. */
+static void
+read_input_part (Reader *reader, DescriptorArg *arg)
+{
+  if (!reader_is_digit (*reader->next) || *reader->next == '0' || reader_is_digit (reader->next[1]))
+    {
+      reader_refuse (reader, "a word of the input is numbered 1 to 9");
+      return;
+    }
+  arg->word = (uint8_t)(*reader->next++ - '0');
+  if (*reader->next == '+')
+    {
+      reader->next++;
+      arg->is_rest = true;
+    }
+}
+
+/* What follows a variable behind a colon: the form of a time, a word of the input. */
+void
+reader_part (Reader *reader, DescriptorArg *arg)
+{
+  char word[64];
+
+  if (!reader_accept (reader, ':'))
+    {
+      if (arg->variable == DESCRIPTOR_VARIABLE_TERM && arg->type != DESCRIPTOR_CSTR)
+        reader_refuse (reader, "the term as a number is 'term:days'");
+      return;
+    }
+  if (arg->variable == DESCRIPTOR_VARIABLE_INPUT)
+    {
+      read_input_part (reader, arg);
+      return;
+    }
+  reader_word (reader, word);
+  if (arg->variable == DESCRIPTOR_VARIABLE_TERM)
+    {
+      if (strcmp (word, "days") != 0 || arg->type == DESCRIPTOR_CSTR)
+        reader_refuse (reader, "the term as a number is 'term:days'");
+    }
+  else if (arg->variable != DESCRIPTOR_VARIABLE_EXPIRES && arg->variable != DESCRIPTOR_VARIABLE_EXPIRY
+           && arg->variable != DESCRIPTOR_VARIABLE_NOW)
+    reader_refuse (reader, "only times, the input and a keygen's term have parts");
+  else if (strcmp (word, "s") == 0)
+    arg->time = DESCRIPTOR_TIME_S;
+  else if (strcmp (word, "ms") == 0)
+    arg->time = DESCRIPTOR_TIME_MS;
+  else if (strcmp (word, "yyyymmdd") == 0)
+    arg->time = DESCRIPTOR_TIME_YYYYMMDD;
+  else
+    reader_refuse (reader, "unknown time format '%s'", word);
 }
 
 static void
 read_variable (Reader *reader, DescriptorArg *arg)
 {
+  const Variable *row;
   char word[64];
 
-  read_word (reader, word);
+  reader_word (reader, word);
   if (word[0] == '\0')
     {
-      refuse (reader, "expected a variable at '%.24s'", reader->next);
+      reader_refuse (reader, "expected a variable at '%.24s'", reader->next);
       return;
     }
-  arg->variable = find_variable (word);
-  check_variable (reader, arg, word);
-  if (arg->variable == DESCRIPTOR_VARIABLE_OWN)
+  row = reader_find_variable (reader, word);
+  if (row != NULL)
     {
-      arg->own = own_name (reader, word, arg->type, 0);
-      if (arg->kind != DESCRIPTOR_ARG_IN && reader->wrong == NULL)
-        {
-          if (reader->descriptor->own[arg->own].size > 0)
-            refuse (reader, "'%s' is a buffer elsewhere", word);
-          reader->descriptor->own[arg->own].is_set = true;
-        }
+      arg->variable = row->variable;
+      check_variable (reader, arg, row);
+      reader_part (reader, arg);
+      return;
     }
-  else if (accept (reader, ':'))
+  arg->variable = DESCRIPTOR_VARIABLE_OWN;
+  if (arg->type == DESCRIPTOR_VOID)
+    reader_refuse (reader, "'%s' cannot be an argument of this type and direction", word);
+  if (arg->type == DESCRIPTOR_LIST)
+    reader_refuse (reader, "a list can only be a command's output");
+  arg->own = own_name (reader, word, arg->type, 0);
+  if (arg->kind != DESCRIPTOR_ARG_IN && reader->wrong == NULL)
     {
-      read_word (reader, word);
-      if (arg->variable != DESCRIPTOR_VARIABLE_EXPIRES && arg->variable != DESCRIPTOR_VARIABLE_EXPIRY)
-        refuse (reader, "only expires and expiry have a format");
-      else if (strcmp (word, "s") == 0)
-        arg->time = DESCRIPTOR_TIME_S;
-      else if (strcmp (word, "ms") == 0)
-        arg->time = DESCRIPTOR_TIME_MS;
-      else if (strcmp (word, "yyyymmdd") == 0)
-        arg->time = DESCRIPTOR_TIME_YYYYMMDD;
-      else
-        refuse (reader, "unknown time format '%s'", word);
+      if (reader->descriptor->own[arg->own].size > 0)
+        reader_refuse (reader, "'%s' is a buffer elsewhere", word);
+      reader->descriptor->own[arg->own].is_set = true;
     }
 }
 
@@ -372,15 +472,15 @@ integer_fits (DescriptorType type, int64_t value)
     }
 }
 
-static void
-read_number (Reader *reader, DescriptorArg *arg)
+void
+reader_number (Reader *reader, DescriptorArg *arg)
 {
   char number[48], *end;
   size_t length = strspn (reader->next, "+-.0123456789eE");
 
   if (length >= sizeof number)
     {
-      refuse (reader, "a number is too long");
+      reader_refuse (reader, "a number is too long");
       return;
     }
   memcpy (number, reader->next, length);
@@ -390,10 +490,10 @@ read_number (Reader *reader, DescriptorArg *arg)
     {
       arg->real = strtod (number, &end);
       if (*end != '\0')
-        refuse (reader, "'%s' is not a number", number);
+        reader_refuse (reader, "'%s' is not a number", number);
     }
   else if (!signature_read_integer (number, &arg->integer) || !integer_fits (arg->type, arg->integer))
-    refuse (reader, "'%s' is not a value of its type", number);
+    reader_refuse (reader, "'%s' is not a value of its type", number);
   reader->next += length;
 }
 
@@ -405,9 +505,9 @@ read_text (Reader *reader, DescriptorArg *arg)
   reader->next++;
   length = strcspn (reader->next, "\"");
   if (reader->next[length] != '"')
-    refuse (reader, "a text has no end");
+    reader_refuse (reader, "a text has no end");
   else if (arg->type != DESCRIPTOR_CSTR)
-    refuse (reader, "a text must be a cstr");
+    reader_refuse (reader, "a text must be a cstr");
   if (reader->wrong != NULL)
     return;
   arg->kind = DESCRIPTOR_ARG_LITERAL;
@@ -419,21 +519,27 @@ read_text (Reader *reader, DescriptorArg *arg)
 static void
 read_measure (Reader *reader, DescriptorArg *arg, DescriptorArgKind kind)
 {
+  const Variable *row;
   char word[64];
 
   arg->kind = kind;
-  expect (reader, '(');
-  read_word (reader, word);
-  expect (reader, ')');
   if (!descriptor_type_is_integer (arg->type))
-    refuse (reader, "a size must be an integer");
-  arg->variable = find_variable (word);
-  if (arg->variable == DESCRIPTOR_VARIABLE_OWN)
+    reader_refuse (reader, "a size must be an integer");
+  reader_expect (reader, '(');
+  reader_word (reader, word);
+  row = reader_find_variable (reader, word);
+  arg->variable = row != NULL ? row->variable : DESCRIPTOR_VARIABLE_OWN;
+  if (row == NULL)
     arg->own = own_name (reader, word, DESCRIPTOR_CSTR, 0);
-  else if (kind == DESCRIPTOR_ARG_LEN && !is_text (arg->variable))
-    refuse (reader, "'%s' has no length", word);
-  if (arg->variable != DESCRIPTOR_VARIABLE_OWN)
-    check_use (reader, arg->variable);
+  else if (kind == DESCRIPTOR_ARG_LEN && !row->is_text)
+    reader_refuse (reader, "'%s' has no length", word);
+  else
+    {
+      reader_check_use (reader, row);
+      if (row->variable == DESCRIPTOR_VARIABLE_INPUT && kind == DESCRIPTOR_ARG_LEN)
+        reader_part (reader, arg);
+    }
+  reader_expect (reader, ')');
 }
 
 static void
@@ -443,25 +549,25 @@ read_buffer (Reader *reader, DescriptorArg *arg)
   char *end;
   unsigned long size;
 
-  if (!is_digit (peek (reader)))
+  if (!reader_is_digit (reader_peek (reader)))
     {
-      refuse (reader, "expected a buffer's size at '%.24s'", reader->next);
+      reader_refuse (reader, "expected a buffer's size at '%.24s'", reader->next);
       return;
     }
   errno = 0;
   size = strtoul (reader->next, &end, 10);
   reader->next = end;
   if (errno != 0 || size < 1 || size > DESCRIPTOR_MAX_BUFFER)
-    refuse (reader, "a buffer has 1 to %d bytes", DESCRIPTOR_MAX_BUFFER);
+    reader_refuse (reader, "a buffer has 1 to %d bytes", DESCRIPTOR_MAX_BUFFER);
   arg->kind = DESCRIPTOR_ARG_BUFFER;
   arg->type = DESCRIPTOR_CSTR;
   arg->size = (uint32_t)size;
-  read_word (reader, word);
-  arg->variable = find_variable (word);
+  reader_word (reader, word);
+  arg->variable = find_variable (reader, word);
   if (arg->variable == DESCRIPTOR_VARIABLE_OUTPUT)
-    check_use (reader, arg->variable);
+    reader_check_use (reader, reader_find_variable (reader, word));
   else if (arg->variable != DESCRIPTOR_VARIABLE_OWN || word[0] == '\0')
-    refuse (reader, "a buffer is 'output' or has a name of its own");
+    reader_refuse (reader, "a buffer is 'output' or has a name of its own");
   else
     {
       arg->own = own_name (reader, word, DESCRIPTOR_CSTR, arg->size);
@@ -476,7 +582,7 @@ read_callback (Reader *reader, DescriptorArg *arg)
   Descriptor *descriptor = reader->descriptor;
   char word[64];
 
-  read_word (reader, word);
+  reader_word (reader, word);
   arg->kind = DESCRIPTOR_ARG_CALLBACK;
   arg->type = DESCRIPTOR_PTR;
   for (uint8_t i = 0; i < descriptor->n_provides; i++)
@@ -486,7 +592,24 @@ read_callback (Reader *reader, DescriptorArg *arg)
         descriptor->provides[i].is_callback = true;
         return;
       }
-  refuse (reader, "callback '%s' is not in [Provide]", word);
+  reader_refuse (reader, "callback '%s' is not in [Provide]", word);
+}
+
+static void
+read_table (Reader *reader, DescriptorArg *arg)
+{
+  char word[64];
+
+  reader_word (reader, word);
+  arg->kind = DESCRIPTOR_ARG_TABLE;
+  arg->type = DESCRIPTOR_PTR;
+  for (uint8_t i = 0; i < reader->descriptor->n_tables; i++)
+    if (strcmp (reader->descriptor->tables[i].name, word) == 0)
+      {
+        arg->provide = i;
+        return;
+      }
+  reader_refuse (reader, "there is no [Table %s]", word);
 }
 
 /* What follows a type: a literal, a size, or a variable. */
@@ -495,11 +618,11 @@ read_value (Reader *reader, DescriptorArg *arg)
 {
   char *before;
   char word[64];
-  char c = peek (reader);
+  char c = reader_peek (reader);
 
-  if (is_digit (c) || c == '-')
+  if (reader_is_digit (c) || c == '-')
     {
-      read_number (reader, arg);
+      reader_number (reader, arg);
       return;
     }
   if (c == '"')
@@ -508,7 +631,7 @@ read_value (Reader *reader, DescriptorArg *arg)
       return;
     }
   before = reader->next;
-  read_word (reader, word);
+  reader_word (reader, word);
   if (strcmp (word, "sizeof") == 0 || strcmp (word, "len") == 0)
     {
       read_measure (reader, arg, word[0] == 's' ? DESCRIPTOR_ARG_SIZEOF : DESCRIPTOR_ARG_LEN);
@@ -529,48 +652,55 @@ read_value (Reader *reader, DescriptorArg *arg)
   read_variable (reader, arg);
 }
 
+/* Behind `out` or `inout`. */
+static void
+read_pointed_to (Reader *reader, DescriptorArg *arg, DescriptorArgKind kind)
+{
+  char word[64];
+  char *before;
+
+  arg->kind = kind;
+  arg->type = reader_type (reader);
+  (void)reader_peek (reader);
+  before = reader->next;
+  reader_word (reader, word);
+  if (kind == DESCRIPTOR_ARG_INOUT && strcmp (word, "sizeof") == 0)
+    {
+      read_measure (reader, arg, DESCRIPTOR_ARG_ROOM);
+      return;
+    }
+  reader->next = before;
+  read_variable (reader, arg);
+}
+
 static void
 read_arg (Reader *reader, DescriptorArg *arg)
 {
   char word[64];
 
   memset (arg, 0, sizeof *arg);
-  read_word (reader, word);
+  reader_word (reader, word);
   if (strcmp (word, "buf") == 0)
-    {
-      read_buffer (reader, arg);
-      return;
-    }
-  if (strcmp (word, "cb") == 0)
-    {
-      read_callback (reader, arg);
-      return;
-    }
-  if (strcmp (word, "null") == 0)
+    read_buffer (reader, arg);
+  else if (strcmp (word, "cb") == 0)
+    read_callback (reader, arg);
+  else if (strcmp (word, "table") == 0)
+    read_table (reader, arg);
+  else if (strcmp (word, "null") == 0)
     {
       arg->kind = DESCRIPTOR_ARG_NULL;
       arg->type = DESCRIPTOR_PTR;
-      return;
     }
-  if (strcmp (word, "sizeof") == 0 || strcmp (word, "len") == 0)
+  else if (strcmp (word, "sizeof") == 0 || strcmp (word, "len") == 0)
     {
       arg->type = DESCRIPTOR_U64;
       read_measure (reader, arg, word[0] == 's' ? DESCRIPTOR_ARG_SIZEOF : DESCRIPTOR_ARG_LEN);
-      return;
     }
-  if (strcmp (word, "out") == 0 || strcmp (word, "inout") == 0)
-    {
-      arg->kind = word[0] == 'o' ? DESCRIPTOR_ARG_OUT : DESCRIPTOR_ARG_INOUT;
-      arg->type = read_type (reader);
-      read_variable (reader, arg);
-      return;
-    }
-  if (!find_type (word, &arg->type) || arg->type == DESCRIPTOR_VOID)
-    {
-      refuse (reader, "unknown type '%s'", word[0] != '\0' ? word : reader->next);
-      return;
-    }
-  if (arg->type == DESCRIPTOR_HANDLE)
+  else if (strcmp (word, "out") == 0 || strcmp (word, "inout") == 0)
+    read_pointed_to (reader, arg, word[0] == 'o' ? DESCRIPTOR_ARG_OUT : DESCRIPTOR_ARG_INOUT);
+  else if (!find_type (word, &arg->type) || arg->type == DESCRIPTOR_VOID)
+    refuse_type (reader, word);
+  else if (arg->type == DESCRIPTOR_HANDLE || arg->type == DESCRIPTOR_LIST)
     read_variable (reader, arg);
   else
     read_value (reader, arg);
@@ -584,7 +714,7 @@ measure_buffers (Reader *reader, DescriptorSignature *signature)
     {
       DescriptorArg *arg = &signature->args[i];
 
-      if (arg->kind != DESCRIPTOR_ARG_SIZEOF)
+      if (arg->kind != DESCRIPTOR_ARG_SIZEOF && arg->kind != DESCRIPTOR_ARG_ROOM)
         continue;
       for (uint8_t j = 0; j < signature->n_args; j++)
         {
@@ -595,10 +725,56 @@ measure_buffers (Reader *reader, DescriptorSignature *signature)
             arg->size = buffer->size;
         }
       if (arg->size == 0)
-        refuse (reader, "sizeof of what is not a buffer of this call");
+        reader_refuse (reader, "sizeof of what is not a buffer of this call");
       else if (!integer_fits (arg->type, arg->size))
-        refuse (reader, "a buffer's size does not fit its type");
+        reader_refuse (reader, "a buffer's size does not fit its type");
     }
+}
+
+/* A call's result type, with its name if it is a handle. */
+static void
+read_result (Reader *reader, DescriptorSignature *signature)
+{
+  char word[64];
+
+  signature->result = reader_type (reader);
+  if (signature->result == DESCRIPTOR_LIST && reader->use != SIGNATURE_COMMAND)
+    reader_refuse (reader, "a list can only be a command's output");
+  if (signature->result != DESCRIPTOR_HANDLE)
+    return;
+  reader_word (reader, word);
+  if (word[0] == '\0')
+    reader_refuse (reader, "a handle needs a name");
+  else if (find_variable (reader, word) != DESCRIPTOR_VARIABLE_OWN)
+    reader_refuse (reader, "'%s' is not a name for a handle", word);
+  signature->result_own = own_name (reader, word, DESCRIPTOR_HANDLE, 0);
+  if (reader->wrong == NULL)
+    reader->descriptor->own[signature->result_own].is_set = true;
+}
+
+/* "[3]" behind a handle's name: the function to call is one that the handle leads to. */
+static void
+read_slots (Reader *reader, DescriptorSignature *signature)
+{
+  while (reader_accept (reader, '['))
+    {
+      unsigned slot = 0;
+
+      if (signature->n_slots == 2)
+        reader_refuse (reader, "more than 2 slots");
+      if (!reader_is_digit (reader_peek (reader)))
+        reader_refuse (reader, "expected a slot's number at '%.24s'", reader->next);
+      while (reader->wrong == NULL && reader_is_digit (*reader->next) && slot <= DESCRIPTOR_MAX_SLOT)
+        slot = slot * 10 + (unsigned)(*reader->next++ - '0');
+      if (slot > DESCRIPTOR_MAX_SLOT)
+        reader_refuse (reader, "a slot is 0 to %d", DESCRIPTOR_MAX_SLOT);
+      reader_expect (reader, ']');
+      if (reader->wrong != NULL)
+        return;
+      signature->slots[signature->n_slots++] = (uint8_t)slot;
+    }
+  if (signature->n_slots > 0)
+    signature->table = own_name (reader, signature->symbol, DESCRIPTOR_HANDLE, 0);
 }
 
 const char *
@@ -609,149 +785,63 @@ signature_parse (Descriptor *descriptor, SignatureUse use, char *text, Descripto
   char word[64];
 
   memset (signature, 0, sizeof *signature);
-  signature->result = read_type (&reader);
-  if (signature->result == DESCRIPTOR_HANDLE)
-    {
-      read_word (&reader, word);
-      if (word[0] == '\0')
-        refuse (&reader, "a handle needs a name");
-      else if (find_variable (word) != DESCRIPTOR_VARIABLE_OWN)
-        refuse (&reader, "'%s' is not a name for a handle", word);
-      signature->result_own = own_name (&reader, word, DESCRIPTOR_HANDLE, 0);
-      if (reader.wrong == NULL)
-        descriptor->own[signature->result_own].is_set = true;
-    }
-  read_word (&reader, word);
+  read_result (&reader, signature);
+  reader_word (&reader, word);
   if (word[0] == '\0')
-    refuse (&reader, "expected a symbol at '%.24s'", reader.next);
+    reader_refuse (&reader, "expected a symbol at '%.24s'", reader.next);
   signature->symbol = keep (&reader, word, strlen (word));
-  expect (&reader, '(');
-  if (!accept (&reader, ')'))
+  read_slots (&reader, signature);
+  reader_expect (&reader, '(');
+  if (!reader_accept (&reader, ')'))
     {
       do
         {
           if (signature->n_args == DESCRIPTOR_MAX_ARGS)
             {
-              refuse (&reader, "more than %d arguments", DESCRIPTOR_MAX_ARGS);
+              reader_refuse (&reader, "more than %d arguments", DESCRIPTOR_MAX_ARGS);
               break;
             }
           read_arg (&reader, &signature->args[signature->n_args]);
           signature->n_args++;
         }
-      while (accept (&reader, ','));
-      expect (&reader, ')');
+      while (reader_accept (&reader, ','));
+      reader_expect (&reader, ')');
     }
-  if (peek (&reader) != '\0')
-    refuse (&reader, "'%.24s' is behind the end", reader.next);
+  if (reader_peek (&reader) != '\0')
+    reader_refuse (&reader, "'%.24s' is behind the end", reader.next);
   if (reader.wrong == NULL)
     measure_buffers (&reader, signature);
   return reader.wrong;
 }
 
-static void
-read_provide_arg (Reader *reader, DescriptorProvide *provide)
-{
-  char word[64];
-  uint8_t i = provide->n_args++;
-
-  provide->args[i] = read_type (reader);
-  if (provide->args[i] == DESCRIPTOR_VOID || provide->args[i] == DESCRIPTOR_HANDLE)
-    refuse (reader, "an imported symbol has no arguments of this type");
-  read_word (reader, word);
-  if (strcmp (word, "text") == 0 && provide->args[i] == DESCRIPTOR_CSTR)
-    provide->text_arg = (int8_t)i;
-  else if (strcmp (word, "title") == 0 && provide->args[i] == DESCRIPTOR_CSTR)
-    provide->title_arg = (int8_t)i;
-  else if (strcmp (word, "level") == 0 && descriptor_type_is_integer (provide->args[i]))
-    provide->level_arg = (int8_t)i;
-}
-
-static void
-read_action (Reader *reader, DescriptorProvide *provide)
-{
-  char word[64];
-  char c = peek (reader);
-
-  if (is_digit (c) || c == '-')
-    {
-      DescriptorArg number = { .type = provide->result };
-
-      provide->action = DESCRIPTOR_DO_NOTHING;
-      read_number (reader, &number);
-      provide->value = number.integer;
-      if (!descriptor_type_is_integer (provide->result) && provide->result != DESCRIPTOR_BOOL)
-        refuse (reader, "a number needs an integer result");
-      return;
-    }
-  read_word (reader, word);
-  if (strcmp (word, "log") == 0 || strcmp (word, "notify") == 0)
-    {
-      provide->action = word[0] == 'l' ? DESCRIPTOR_DO_LOG : DESCRIPTOR_DO_NOTIFY;
-      if (provide->text_arg < 0)
-        refuse (reader, "%s needs an argument 'cstr text'", word);
-      else if (provide->result != DESCRIPTOR_VOID && !descriptor_type_is_integer (provide->result))
-        refuse (reader, "%s has no such result", word);
-      return;
-    }
-  if (strcmp (word, "nothing") == 0 && provide->result == DESCRIPTOR_VOID)
-    {
-      provide->action = DESCRIPTOR_DO_NOTHING;
-      return;
-    }
-  provide->action = DESCRIPTOR_DO_VALUE;
-  provide->variable = find_variable (word);
-  switch (provide->variable)
-    {
-    case DESCRIPTOR_VARIABLE_USER:
-    case DESCRIPTOR_VARIABLE_JID:
-    case DESCRIPTOR_VARIABLE_DOMAIN:
-    case DESCRIPTOR_VARIABLE_SERIAL:
-    case DESCRIPTOR_VARIABLE_DATADIR:
-    case DESCRIPTOR_VARIABLE_LOCALE:
-      if (provide->result != DESCRIPTOR_CSTR)
-        refuse (reader, "'%s' needs the result cstr", word);
-      break;
-    case DESCRIPTOR_VARIABLE_EXPIRY:
-      if (!descriptor_type_is_integer (provide->result))
-        refuse (reader, "'expiry' needs an integer result");
-      break;
-    default:
-      refuse (reader, "unknown action '%s'", word);
-      break;
-    }
-  check_use (reader, provide->variable);
-}
-
 const char *
-signature_parse_provide (Descriptor *descriptor, char *text, DescriptorProvide *provide, char *why,
-                         size_t why_size)
+signature_parse_word (Descriptor *descriptor, char *text, DescriptorWord *word, char *why, size_t why_size)
 {
   Reader reader
       = { .descriptor = descriptor, .use = SIGNATURE_PLAIN, .next = text, .why = why, .why_size = why_size };
+  DescriptorArg arg;
 
-  provide->text_arg = provide->level_arg = provide->title_arg = -1;
-  provide->result = read_type (&reader);
-  if (provide->result == DESCRIPTOR_HANDLE)
-    refuse (&reader, "an imported symbol cannot return a handle");
-  expect (&reader, '(');
-  if (!accept (&reader, ')'))
+  *word = (DescriptorWord){ .provide = -1 };
+  read_arg (&reader, &arg);
+  if (reader_peek (&reader) != '\0')
+    reader_refuse (&reader, "'%.24s' is behind the end", reader.next);
+  switch (arg.kind)
     {
-      do
-        {
-          if (provide->n_args == DESCRIPTOR_MAX_ARGS)
-            {
-              refuse (&reader, "more than %d arguments", DESCRIPTOR_MAX_ARGS);
-              break;
-            }
-          read_provide_arg (&reader, provide);
-        }
-      while (accept (&reader, ','));
-      expect (&reader, ')');
+    case DESCRIPTOR_ARG_CALLBACK:
+      word->provide = (int8_t)arg.provide;
+      break;
+    case DESCRIPTOR_ARG_NULL:
+      break;
+    case DESCRIPTOR_ARG_LITERAL:
+      if (arg.type == DESCRIPTOR_CSTR)
+        word->text = arg.text;
+      else if (arg.type == DESCRIPTOR_F32 || arg.type == DESCRIPTOR_F64)
+        reader_refuse (&reader, "a table holds no such numbers");
+      word->integer = arg.integer;
+      break;
+    default:
+      reader_refuse (&reader, "a table holds callbacks, whole numbers, texts and null");
+      break;
     }
-  expect (&reader, '-');
-  expect (&reader, '>');
-  read_action (&reader, provide);
-  if (peek (&reader) != '\0')
-    refuse (&reader, "'%.24s' is behind the end", reader.next);
   return reader.wrong;
 }

@@ -34,7 +34,9 @@ static const CommandForm forms[] = {
   { "order", NULL, COMMAND_ORDER, 0, 1, 0 },
   { "decline", NULL, COMMAND_DECLINE, 1, 1, 0 },
   { "receipt", NULL, COMMAND_RECEIPT, 1, 1, 0 },
+  { "function", "call", COMMAND_FUNCTION, 3, 4, 0 },
   { "plugin", "list", COMMAND_PLUGIN, 1, 1, 0 },
+  { "plugin", "check", COMMAND_PLUGIN, 2, 2, 0 },
   { "plugin", "install", COMMAND_PLUGIN, 2, 2, OPTION_YES },
   { "plugin", "remove", COMMAND_PLUGIN, 2, 2, 0 },
   { "plugin", "rollback", COMMAND_PLUGIN, 2, 2, 0 },
@@ -58,8 +60,11 @@ arguments_peek_help (void)
          "  order [ID]                 one of your orders, or all of them\n"
          "  decline ID                 give up an order that is not paid\n"
          "  receipt ID                 the host's signed receipt of a fulfilled order, verified\n"
+         "  function call APPLICATION NAME [ARGUMENT]\n"
+         "                             run a function that its vendor keeps on the server\n"
          "  plugin list                installed plugins\n"
          "  plugin install ID [--yes]  the market's package of a plugin, or its newer version\n"
+         "  plugin check FILE          whether a .legacy or .plugin file and its object are right, for vendors\n"
          "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it\n"
          "  plugin remove ID           its files; what it kept stays\n"
          "  plugin rollback ID         the version that was installed before\n"

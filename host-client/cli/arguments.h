@@ -27,6 +27,7 @@ typedef enum
   COMMAND_DECLINE,
   COMMAND_RECEIPT,
   COMMAND_PLUGIN,
+  COMMAND_FUNCTION,
 } CommandKind;
 
 typedef struct

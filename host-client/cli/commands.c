@@ -7,6 +7,8 @@ find_plugin_command (char **words)
 {
   if (strcmp (words[0], "list") == 0)
     return &command_plugin_list;
+  if (strcmp (words[0], "check") == 0)
+    return &command_plugin_check;
   if (strcmp (words[0], "remove") == 0)
     return &command_plugin_remove;
   if (strcmp (words[0], "rollback") == 0)
@@ -26,7 +28,8 @@ command_find (const Arguments *arguments)
   static const Command *const commands[]
       = { &command_login,   &command_send,    &command_listen,     &command_roster,
           &command_catalog, &command_serials, &command_buy,        &command_order,
-          &command_decline, &command_receipt, &command_interactive };
+          &command_decline, &command_receipt, &command_function,
+          &command_interactive };
   if (arguments->command == COMMAND_PLUGIN)
     return find_plugin_command (arguments->words);
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)

@@ -1,4 +1,4 @@
-/* plugin list, install FILE, remove, rollback, use; `install ID` is in package-command.c. */
+/* plugin list, check, install FILE, remove, rollback, use; `install ID` is in package-command.c. */
 #include "host-client/cli/commands.h"
 
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "host-client/cli/market-view.h"
 #include "host-client/cli/plugin-commands.h"
 #include "host-client/core/jid.h"
+#include "host-client/core/plugin-check.h"
 
 PluginHost *
 plugin_commands_new_host (App *app, GError **error)
@@ -57,6 +58,59 @@ const Command command_plugin_list = {
   .kind = COMMAND_PLUGIN,
   .is_offline = TRUE,
   .start = start_list,
+};
+
+/* ---- check ---- */
+
+static void
+on_checked (GObject *source, GAsyncResult *result, gpointer data)
+{
+  App *app = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) findings = plugin_check_finish (result, &error);
+  guint n_errors = 0;
+  if (findings == NULL)
+    {
+      app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
+      return;
+    }
+  for (guint i = 0; i < findings->len; i++)
+    {
+      const PluginFinding *finding = g_ptr_array_index (findings, i);
+      const char *level = finding->is_error ? "error" : "warning";
+      n_errors += finding->is_error;
+      if (app->arguments->is_json)
+        output_json (
+            json_pack ("{s:s, s:s, s:s}", "event", "finding", "level", level, "text", finding->text));
+      else
+        output_line ("%s: %s", level, finding->text);
+    }
+  if (n_errors > 0)
+    app_fail (app, EXIT_PLUGIN_FAILED, n_errors == 1 ? "%u error" : "%u errors", n_errors);
+  else
+    {
+      if (!app->arguments->is_json)
+        output_line ("%s is right", app->arguments->words[1]);
+      app_finish (app, EXIT_DONE);
+    }
+}
+
+static void
+start_check (App *app)
+{
+  g_autoptr (GError) error = NULL;
+  app->state = plugin_commands_new_host (app, &error);
+  app->free_state = (GDestroyNotify)plugin_host_free;
+  if (app->state == NULL)
+    app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
+  else
+    plugin_check_async (app->state, app->arguments->words[1], on_checked, app);
+}
+
+const Command command_plugin_check = {
+  .kind = COMMAND_PLUGIN,
+  .is_offline = TRUE,
+  .start = start_check,
 };
 
 /* ---- install ---- */

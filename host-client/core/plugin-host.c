@@ -350,8 +350,13 @@ plugin_host_install_async (PluginHost *host, const char *path, GCancellable *can
   GTask *task = new_installation (host, cancellable, callback, user_data);
   GError *error = NULL;
   g_autoptr (PluginPackage) package = plugin_package_read (path, &error);
-  PluginPackage *stored
-      = package != NULL ? plugin_package_store (package, host->plugins_folder, &error) : NULL;
+  PluginPackage *stored = NULL;
+
+  if (package != NULL && package->descriptor->is_keygen)
+    error = g_error_new (PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR,
+                         "'%s' describes a keygen, which belongs on a server", package->file);
+  else if (package != NULL)
+    stored = plugin_package_store (package, host->plugins_folder, &error);
 
   verify_stored (task, stored, error);
 }

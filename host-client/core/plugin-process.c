@@ -16,8 +16,7 @@
 #define LOG_WINDOW_US      (10 * G_USEC_PER_SEC)
 #define NOTIFY_GAP_US      G_USEC_PER_SEC
 #define WATCH_MS           5000
-#define MAX_FRAMES_A_S     500   /* of its own accord, not in answer to us */
-#define STUB_BYTES         16384 /* the import stub counts against the largest file it may write */
+#define MAX_FRAMES_A_S     500 /* of its own accord, not in answer to us */
 
 struct PluginProcess
 {
@@ -615,7 +614,7 @@ plugin_process_start (PluginHost *host, PluginPackage *package, const PluginAssi
     .kind = descriptor->kind == DESCRIPTOR_LEGACY ? "legacy" : "native",
     .profile = descriptor->has_threads ? LAUNCH_CLIENT_THREADS : LAUNCH_CLIENT,
     .read = (const char *const *)package->info->read_paths,
-    .data_bytes = (gint64)MAX (descriptor->data_bytes, STUB_BYTES),
+    .data_bytes = (gint64)descriptor->data_bytes,
     .memory_bytes = (gint64)descriptor->memory_bytes,
     .may_connect = may_connect,
     .grants = may_connect ? FRAME_GRANT_CONNECT : 0,

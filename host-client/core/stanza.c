@@ -51,7 +51,11 @@ stanza_error_read (xmpp_stanza_t *stanza)
       else if (is_standard && error->condition == NULL)
         error->condition = g_strdup (name);
       else if (!is_standard && error->application == NULL)
-        error->application = g_strdup (name);
+        {
+          const char *kind = xmpp_stanza_get_attribute (child, "kind");
+          error->application = g_strdup (name);
+          error->detail = g_strdup (kind != NULL ? kind : xmpp_stanza_get_attribute (child, "reason"));
+        }
     }
   if (error->type == NULL)
     error->type = g_strdup ("cancel");
@@ -68,6 +72,7 @@ stanza_error_free (StanzaError *error)
   g_free (error->type);
   g_free (error->condition);
   g_free (error->application);
+  g_free (error->detail);
   g_free (error->text);
   g_free (error);
 }

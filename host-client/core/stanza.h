@@ -11,6 +11,7 @@ typedef struct
   char *type;        /* "auth", "cancel", "modify", "wait" or what else the peer wrote */
   char *condition;   /* "item-not-found"; "undefined-condition" if there was none */
   char *application; /* local name of the first application-specific child; NULL: none */
+  char *detail;      /* its `kind` or `reason` attribute; NULL: none */
   char *text;        /* NULL: none */
 } StanzaError;
 

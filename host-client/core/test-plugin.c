@@ -529,7 +529,7 @@ test_what_is_not_as_described_is_not_installed (TestClient *client, gconstpointe
   g_free (ship_changed (client, "host_log=", "host_other="));
   expect_refusal (client, missing, PLUGIN_ERROR_SYMBOLS, "undefined symbol: host_log");
   g_free (ship_changed (client, "data=64K", "data=much"));
-  expect_refusal (client, missing, PLUGIN_ERROR_DESCRIPTOR, "probe.legacy: [Permissions] data: ");
+  expect_refusal (client, missing, PLUGIN_ERROR_DESCRIPTOR, "probe.legacy:10: [Permissions] data: ");
 
   g_free (driver_ship_probe (client, "probe"));
   g_assert_true (g_file_get_contents (object, &bytes, &length, NULL));

@@ -2,10 +2,13 @@
 
 #include "host-server/core/control.h"
 #include "host-server/core/http.h"
+#include "host-server/core/metrics.h"
 #include "host-server/core/session.h"
 #include "host-server/modules/modules.h"
 
+#include <gio/gio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct Admin
 {
@@ -129,6 +132,67 @@ answer_readiness (HttpExchange *exchange, gpointer data)
   json_decref (answer);
 }
 
+static void
+write_routes (GString *out, Http *http)
+{
+  static const char *const classes[] = { NULL, "1xx", "2xx", "3xx", "4xx", "5xx" };
+  HttpRoutes *routes = http_peek_routes (http);
+  guint64 n_answers[G_N_ELEMENTS (classes)] = { 0 };
+  metrics_family (out, "stoa_http_requests_total", "counter", "Requests that reached the route's handler.");
+  for (guint i = 0; i < http_routes_get_length (routes); i++)
+    {
+      HttpRouteCount count;
+      const HttpRoute *route = http_routes_get (routes, i, &count);
+      g_autofree char *name = g_strconcat (route->method, " ", route->pattern, NULL);
+      metrics_sample (out, "stoa_http_requests_total", "route", name, (double)count.n_requests);
+      for (gsize c = 1; c < G_N_ELEMENTS (classes); c++)
+        n_answers[c] += count.n_answers[c];
+    }
+  metrics_family (out, "stoa_http_answers_total", "counter", "Answers by the class of their status.");
+  for (gsize c = 2; c < G_N_ELEMENTS (classes); c++)
+    metrics_sample (out, "stoa_http_answers_total", "class", classes[c], (double)n_answers[c]);
+}
+
+static void
+write_metrics (GString *out, gpointer data)
+{
+  const Admin *admin = data;
+  const Server *server = admin->server;
+  gboolean is_ready;
+  json_decref (http_get_readiness (server->http, &is_ready));
+  metrics_family (out, "stoa_build_info", "gauge", "The running version.");
+  metrics_sample (out, "stoa_build_info", "version", STOA_VERSION, 1);
+  metrics_family (out, "stoa_start_time_seconds", "gauge", "When the server was started, Unix time.");
+  metrics_sample (out, "stoa_start_time_seconds", NULL, NULL, (double)admin->started_wall_us / G_USEC_PER_SEC);
+  metrics_family (out, "stoa_ready", "gauge", "Whether GET /readyz says so.");
+  metrics_sample (out, "stoa_ready", NULL, NULL, is_ready);
+  metrics_family (out, "stoa_sessions", "gauge", "Sessions of clients.");
+  metrics_sample (out, "stoa_sessions", NULL, NULL, session_book_get_count (server->sessions));
+  metrics_family (out, "stoa_store_backlog", "gauge", "Writes that wait for their commit.");
+  metrics_sample (out, "stoa_store_backlog", "file", "market", store_get_backlog (server->store, STORE_MARKET));
+  metrics_sample (out, "stoa_store_backlog", "file", "chat", store_get_backlog (server->store, STORE_CHAT));
+  write_routes (out, server->http);
+}
+
+/* Sales and sessions are nobody's business: by default it is for who asks from this machine. */
+static void
+answer_metrics (HttpExchange *exchange, gpointer data)
+{
+  const Admin *admin = data;
+  const char *whom = config_get_text (admin->server->config, "http", "metrics");
+  const char *peer = http_exchange_get_peer (exchange);
+  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (peer);
+  gboolean is_local = (address != NULL && g_inet_address_get_is_loopback (address))
+                      || g_str_has_prefix (peer, "::ffff:127.");
+  if (!g_str_equal (whom, "open") && (!g_str_equal (whom, "loopback") || !is_local))
+    {
+      http_exchange_refuse (exchange, 403, "not for you");
+      return;
+    }
+  g_autofree char *text = metrics_dup_text (admin->server->metrics);
+  http_exchange_answer (exchange, 200, "text/plain; version=0.0.4; charset=utf-8", text, strlen (text));
+}
+
 Admin *
 admin_new (Server *server)
 {
@@ -152,6 +216,9 @@ admin_new (Server *server)
   http_add (server->http, &(HttpRoute){ .method = "GET", .pattern = "/healthz", .handle = answer_health });
   http_add (server->http,
             &(HttpRoute){ .method = "GET", .pattern = "/readyz", .handle = answer_readiness, .data = admin });
+  http_add (server->http,
+            &(HttpRoute){ .method = "GET", .pattern = "/metrics", .handle = answer_metrics, .data = admin });
+  metrics_add (server->metrics, write_metrics, admin);
   return admin;
 }
 

@@ -1,4 +1,4 @@
-/* Administration: `hostctl status`, GET /healthz and /readyz. The commands of the other rooms are registered
+/* Administration: `hostctl status`, GET /healthz, /readyz and /metrics. The commands of the other rooms are registered
  * by those rooms (core/control.h). */
 #pragma once
 

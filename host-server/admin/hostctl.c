@@ -435,6 +435,14 @@ read_secret (const char *what)
   return secret;
 }
 
+/* For a person who waits, and nobody else. */
+static void
+tell (const char *progress)
+{
+  if (isatty (STDERR_FILENO) == 1)
+    fprintf (stderr, "hostctl: %s\n", progress);
+}
+
 static int
 print_answer (FILE *stream, gboolean is_list, gboolean is_json)
 {
@@ -452,8 +460,11 @@ print_answer (FILE *stream, gboolean is_list, gboolean is_json)
           puts (text);
           free (text);
         }
+      const char *progress = json_string_value (json_object_get (line, "progress"));
       if (row != NULL)
         json_array_append (rows, row);
+      else if (progress != NULL)
+        tell (progress);
       else if (refused != NULL)
         code = fail (EXIT_REFUSED, "%s", refused);
       else if (misused != NULL)
@@ -586,11 +597,44 @@ run_local (const HostctlLocal *command, const CommandLine *line)
   return command->run (&(HostctlLocalCall){ (char **)words->pdata, line->is_json, read_secret, ask_keys, (gpointer)line });
 }
 
+/* A restore replaces what a server has open, so it is the one command for a server that is stopped: its own program
+ * does it. */
+static int
+restore (const CommandLine *line)
+{
+  if (line->words->len != 2)
+    return fail (EXIT_USAGE, "usage: hostctl --config FILE restore FOLDER");
+  static const char *const places[] = { "host-server", "../host-server" }; /* installed; in the build folder */
+  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *folder = g_path_get_dirname (self != NULL ? self : ".");
+  for (gsize i = 0; i < G_N_ELEMENTS (places); i++)
+    {
+      g_autofree char *program = g_build_filename (folder, places[i], NULL);
+      if (g_file_test (program, G_FILE_TEST_IS_REGULAR))
+        execl (program, program, "--config", line->config, "--restore", line->words->pdata[1],
+               line->is_json ? "--json" : NULL, NULL);
+    }
+  return fail (EXIT_REFUSED, "cannot find host-server beside hostctl; host-server --restore does the same");
+}
+
+/* TRUE also if the folder cannot be found, which is said by whoever asks next. */
+static gboolean
+has_server (const CommandLine *line)
+{
+  g_autofree char *folder = find_data_folder (line->config, NULL);
+  int fd = folder != NULL ? connect_to (folder) : -1;
+  if (fd >= 0)
+    close (fd);
+  return folder == NULL || fd >= 0;
+}
+
 static int
 talk (const CommandLine *line)
 {
   json_t *greeting;
   int code;
+  if (strcmp (line->words->pdata[0], "restore") == 0 && !has_server (line))
+    return restore (line);
   FILE *stream = greet (line, &greeting, &code);
   if (stream == NULL)
     return code;

@@ -231,6 +231,14 @@ backup (ControlCall *call, gpointer data)
   store_backup (configuration->server->store, control_call_get_text (call, "FILE"), backed_up, call);
 }
 
+/* It stands in the table so that it is found; hostctl does it when no server runs. */
+static void
+restore (ControlCall *call, gpointer data)
+{
+  control_call_refuse (call, "cannot restore '%s': stop the server first, then run it again",
+                       control_call_get_text (call, "FILE"));
+}
+
 void
 configuration_commands_init (Configuration *configuration)
 {
@@ -253,6 +261,10 @@ configuration_commands_init (Configuration *configuration)
       .help = "remove an account and what it owns",
       .handle = remove_user },
     { .name = "backup", .arguments = file, .help = "copy the databases into a new folder", .handle = backup },
+    { .name = "restore",
+      .arguments = file,
+      .help = "put a backup in the place of the store; the server must be stopped",
+      .handle = restore },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
     {

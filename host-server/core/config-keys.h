@@ -59,6 +59,7 @@ static const Key keys[] = {
 
   { "http", "listen", KEY_ADDRESS },
   { "http", "public_url", KEY_URL },
+  { "http", "metrics", KEY_CHOICE, KEY_PLAIN, "loopback", .values = "loopback open off" },
   { "http", "certificate", KEY_TEXT, KEY_RELOADS },
   { "http", "private_key", KEY_TEXT, KEY_RELOADS },
 
@@ -92,12 +93,19 @@ static const Key keys[] = {
   { "market", "open_reserves_per_user", KEY_INT, KEY_PLAIN, "3", 0, 1000 },
   { "market", "expiry_grace_s", KEY_SECONDS, KEY_PLAIN, "60", 0, WEEK },
   { "market", "lease_margin_s", KEY_SECONDS, KEY_PLAIN, "10", 0, WEEK },
+  { "market", "stuck_s", KEY_SECONDS, KEY_PLAIN, "3600", 0, 12 * WEEK },
+  { "market", "alarm_s", KEY_SECONDS, KEY_PLAIN, "3600", 0, 12 * WEEK },
 
   { "modules", "folder", KEY_TEXT },
   { "modules", "uid_base", KEY_INT, KEY_PLAIN, NULL, 1000, G_MAXINT32 - 64 },
   { "modules", "deadline_ms", KEY_INT, KEY_PLAIN, "1000", 10, 60000 },
   { "modules", "cpu_s", KEY_INT, KEY_PLAIN, "1", 1, 60 },
   { "modules", "memory", KEY_BYTES, KEY_PLAIN, "128M", 1 << 20, G_GINT64_CONSTANT (1) << 36 },
+
+  { "functions", "calls", KEY_INT, KEY_PLAIN, "8", 1, 64 },
+  { "functions", "result_keep_s", KEY_SECONDS, KEY_PLAIN, "86400", 0, WEEK },
+  { "functions", "result_bytes", KEY_BYTES, KEY_PLAIN, "16M", 0, G_GINT64_CONSTANT (1) << 36 },
+  { "functions", "log_lines", KEY_INT, KEY_PLAIN, "1000", 0, 1000000 },
 
   /* 0 means none. Bytes and stanzas a second are held by reading slower. */
   { "limits", "stanza_bytes_before_login", SIZE, "10000", 0, 1 << 20 },

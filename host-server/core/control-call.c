@@ -232,6 +232,18 @@ end (ControlCall *call, json_t *take_last)
 }
 
 void
+control_call_tell (ControlCall *call, const char *format, ...)
+{
+  va_list list;
+  va_start (list, format);
+  g_autofree char *raw = g_strdup_vprintf (format, list);
+  va_end (list);
+  g_autofree char *text = g_utf8_make_valid (raw, -1);
+  if (call->link != NULL)
+    control_link_take (call->link, json_pack ("{ss}", "progress", text));
+}
+
+void
 control_call_done (ControlCall *call)
 {
   end (call, json_pack ("{sb}", "done", 1));

@@ -88,9 +88,11 @@ const Secret *control_call_peek_secret (const ControlCall *call);
 /* Sends a row (a JSON object), taking it. A command that is not a list sends exactly one, or none. Columns of
  * a list are the keys of its first row, in order. */
 void control_call_take_row (ControlCall *call, json_t *row);
+/* For a person who waits: hostctl shows it on a terminal. */
+void control_call_tell (ControlCall *call, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* Ends with success, hostctl's exit code 0. */
 void control_call_done (ControlCall *call);
 /* Ends with a row and success. */
 void control_call_done_with (ControlCall *call, json_t *take_row);
-/* Ends with a refusal, exit code 1: `cannot add 'x': reason`, lower case, no full stop. */
+/* Ends with a refusal, exit code 1, after the rows that were sent: `cannot add 'x': reason`, lower case, no full stop. */
 void control_call_refuse (ControlCall *call, const char *format, ...) G_GNUC_PRINTF (2, 3);

@@ -5,6 +5,7 @@ typedef struct
   char *name;
   HttpReadyFunc check;
   gpointer data;
+  gboolean is_note; /* shown alone */
 } ReadyCheck;
 
 struct Http
@@ -113,7 +114,14 @@ http_peek_address (const Http *http)
 void
 http_add_ready_check (Http *http, const char *name, HttpReadyFunc check, gpointer data)
 {
-  ReadyCheck entry = { g_strdup (name), check, data };
+  ReadyCheck entry = { g_strdup (name), check, data, FALSE };
+  g_array_append_val (http->checks, entry);
+}
+
+void
+http_add_ready_note (Http *http, const char *name, HttpReadyFunc check, gpointer data)
+{
+  ReadyCheck entry = { g_strdup (name), check, data, TRUE };
   g_array_append_val (http->checks, entry);
 }
 
@@ -127,7 +135,7 @@ http_get_readiness (const Http *http, gboolean *is_ready)
       const ReadyCheck *entry = &g_array_index (http->checks, ReadyCheck, i);
       const char *reason = entry->check (entry->data);
       json_object_set_new (checks, entry->name, json_string (reason != NULL ? reason : "ok"));
-      *is_ready = *is_ready && reason == NULL;
+      *is_ready = *is_ready && (reason == NULL || entry->is_note);
     }
   return checks;
 }

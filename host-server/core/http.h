@@ -35,5 +35,7 @@ const char *http_peek_address (const Http *http);
  * status`; it must not block. */
 typedef const char *(*HttpReadyFunc) (gpointer data);
 void http_add_ready_check (Http *http, const char *name, HttpReadyFunc check, gpointer data);
+/* The same for what an operator must know though the server serves: it is shown, and readiness stays. */
+void http_add_ready_note (Http *http, const char *name, HttpReadyFunc check, gpointer data);
 /* {"store":"ok",…}, the caller unrefs it; *@is_ready says whether all are. */
 json_t *http_get_readiness (const Http *http, gboolean *is_ready);

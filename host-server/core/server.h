@@ -7,7 +7,9 @@
 #include "host-server/wire/jid.h"
 
 typedef struct Adhoc Adhoc;             /* core/adhoc.h: commands of any client (XEP-0050) */
+typedef struct Applications Applications; /* core/applications.h: what is sold and has functions */
 typedef struct Controls Controls;       /* core/control.h: commands of hostctl */
+typedef struct Metrics Metrics;         /* core/metrics.h: what GET /metrics shows */
 typedef struct Http Http;               /* core/http.h: routes of the HTTP listener, readiness */
 typedef struct Hooks Hooks;             /* core/hooks.h */
 typedef struct Modules Modules;         /* modules/modules.h */
@@ -29,7 +31,9 @@ typedef struct Server
   Adhoc *adhoc;
   Hooks *hooks;
   Http *http;
+  Metrics *metrics;
   Controls *controls;
   Signer *signer;
   Modules *modules;
+  Applications *applications;
 } Server;

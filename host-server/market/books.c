@@ -1,6 +1,7 @@
 #include "host-server/market/books.h"
 
 #include "common/base/id.h"
+#include "host-server/market/deliveries.h"
 #include "host-server/market/purchases.h"
 #include "host-server/market/receipts.h"
 #include "host-server/market/refunds.h"
@@ -310,7 +311,7 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const
   *outcome = BOOKS_NO_ORDER;
   *reason = "no such order";
   if (purchase == NULL)
-    return TRUE;
+    return delivery_find_stray_refund (turn, provider, event, outcome, error);
   *outcome = BOOKS_MISMATCH;
   *reason = "the order was not sold through this provider";
   if (!g_str_equal (purchase->provider, provider->name))
@@ -321,7 +322,12 @@ books_apply (Turn *turn, const Provider *provider, const MoneyEvent *said, const
   *reason = "another checkout";
   if (purchase->checkout != NULL && event->checkout != NULL
       && !g_str_equal (purchase->checkout, event->checkout))
-    return TRUE;
+    {
+      /* Of a checkout whose answer was lost, so that another was made: nobody was shown it, and it is over. */
+      if (event->kind == MONEY_DECLINED || event->kind == MONEY_EXPIRED)
+        *outcome = BOOKS_KNOWN;
+      return TRUE;
+    }
   *reason = "";
 
   if (event->kind == MONEY_DECLINED || event->kind == MONEY_EXPIRED)

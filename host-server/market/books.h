@@ -41,7 +41,7 @@ typedef enum
 /* How the host came to know of an event. */
 typedef struct
 {
-  const char *source;     /* callback | poll | refund */
+  const char *source;     /* callback | poll | refund | reconcile */
   const char *webhook_id; /* of a callback; NULL otherwise */
   const guint8 *digest;   /* SHA-256 of its body, 32 bytes; NULL otherwise */
 } Evidence;

@@ -5,6 +5,7 @@
 #include "host-server/market/jobs.h"
 #include "host-server/market/plugins.h"
 #include "host-server/market/pool.h"
+#include "host-server/market/restored.h"
 
 /* The id in the first column, if there is a row. */
 static gboolean
@@ -122,8 +123,13 @@ judge (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean *is
   gboolean has_provider
       = plugin->price_minor == 0 || desk_find_provider (turn->desk, plugin->billing) != NULL;
   *is_renewal = is_owned && owned->state == SERIAL_ACTIVE && owned->expires_us > 0;
+  Restored restored;
+  if (!restored_read (turn->db, &restored, error))
+    return FALSE;
   if (is_owned && !*is_renewal)
     *outcome = BUY_OWNED;
+  else if (!restored.is_open)
+    *outcome = BUY_CLOSED;
   else if (plugin->fault != NULL || !has_provider || (!request->is_source_up && plugin->fallback[0] == '\0'))
     *outcome = BUY_UNAVAILABLE;
   else if (g_str_equal (plugin->source, SOURCE_POOL) && plugin->fallback[0] == '\0'

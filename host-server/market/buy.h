@@ -12,6 +12,7 @@ typedef enum
   BUY_NO_PLUGIN,
   BUY_OWNED, /* for ever */
   BUY_OUT_OF_STOCK,
+  BUY_CLOSED,      /* the store was restored and not compared with the providers yet */
   BUY_UNAVAILABLE, /* its source or provider does not work now */
   BUY_TOO_MANY,    /* open orders of this user, or request ids of one order */
 } BuyOutcome;

@@ -20,7 +20,6 @@ typedef struct
 {
   Market *market;
   Provider *provider;
-  WebhookRing *ring;
 } Receiver;
 
 typedef struct
@@ -30,6 +29,8 @@ typedef struct
   MoneyEvent *event;
   char *id;
   char *poison;
+  char *secret;
+  char *headers;
   InboxOutcome outcome;
   BooksOutcome books;
 } Arrival;
@@ -55,6 +56,9 @@ arrival_done (Market *market, gpointer data, const GError *error)
   else
     {
       market->n_other_mode += arrival->outcome == INBOX_TAKEN && arrival->books == BOOKS_OTHER_MODE;
+      gauges_note_delivery (market, arrival->outcome == INBOX_DUPLICATE ? "duplicate"
+                                    : arrival->outcome == INBOX_CHANGED ? "changed"
+                                    : arrival->event == NULL ? "poison" : books_outcome_to_text (arrival->books));
       http_exchange_answer_json (arrival->exchange, 200, "{}");
       crash_point (CALLBACK_ANSWERED);
       if (arrival->event != NULL && provider_is_check_order (arrival->event->order))
@@ -63,7 +67,34 @@ arrival_done (Market *market, gpointer data, const GError *error)
   money_event_free (arrival->event);
   g_free (arrival->id);
   g_free (arrival->poison);
+  g_free (arrival->secret);
+  g_free (arrival->headers);
   g_free (arrival);
+}
+
+static void
+alarm_old_key (Market *market, const Ring *ring, guint index)
+{
+  const RingKey *key = &g_array_index (ring->notes, RingKey, index);
+  g_autofree char *alarm = g_strconcat ("old-secret ", key->id, NULL);
+  g_autofree char *end = clock_dup_rfc3339 (key->not_after_us);
+  alarms_say (market->alarms, alarm,
+              "a delivery is signed with an old secret only peer=%s key=%s: after %s such are refused", ring->peer,
+              key->id, end);
+}
+
+/* The headers that made it authentic, as evidence for who looks at it later. */
+static char *
+dup_headers (const Provider *provider, const HttpExchange *exchange)
+{
+  GString *lines = g_string_new (NULL);
+  for (const char *const *name = provider->type->callback_headers; *name != NULL; name++)
+    {
+      const char *value = http_exchange_get_header (exchange, *name);
+      if (value != NULL)
+        g_string_append_printf (lines, "%s: %s\n", *name, value);
+    }
+  return g_string_free (lines, FALSE);
 }
 
 static void
@@ -74,8 +105,9 @@ handle_callback (HttpExchange *exchange, gpointer data)
   const Provider *provider = receiver->provider;
   g_autofree char *id = NULL;
   guint key = 0;
-  int status = provider->type->verify (provider, receiver->ring, exchange,
-                                       clock_get_wall_us (market->desk.clock), &id, &key);
+  gint64 now_us = clock_get_wall_us (market->desk.clock);
+  Ring *ring = ring_find_billing (market, provider->name);
+  int status = provider->type->verify (provider, ring->keys, exchange, now_us, &id, &key);
   if (status != 200)
     {
       market->n_refused_callbacks++;
@@ -88,8 +120,9 @@ handle_callback (HttpExchange *exchange, gpointer data)
       http_exchange_refuse (exchange, 503, "cannot record now");
       return;
     }
+  ring_touch (ring, key, now_us);
   if (key > 0)
-    log_error ("market", "provider %s still signs with an old secret only", provider->name);
+    alarm_old_key (market, ring, key);
 
   crash_point (CALLBACK_RECEIVED);
   g_autoptr (GError) error = NULL;
@@ -101,6 +134,10 @@ handle_callback (HttpExchange *exchange, gpointer data)
   arrival->delivery.body = http_exchange_get_body (exchange, &arrival->delivery.length);
   arrival->event = provider->type->read_event (arrival->delivery.body, arrival->delivery.length, &error);
   arrival->delivery.event = arrival->event;
+  arrival->secret = g_strdup (g_array_index (ring->notes, RingKey, key).id);
+  arrival->delivery.secret = arrival->secret;
+  arrival->headers = dup_headers (provider, exchange);
+  arrival->delivery.headers = arrival->headers;
   arrival->poison = error != NULL ? g_strdup (error->message) : NULL;
   arrival->delivery.poison = arrival->poison;
   market_write_step (market, CALLBACK, arrival_work, arrival_done, arrival);
@@ -124,7 +161,6 @@ callbacks_init (Market *market)
       Receiver *receiver = g_new0 (Receiver, 1);
       receiver->market = market;
       receiver->provider = g_ptr_array_index (market->desk.providers, i);
-      receiver->ring = g_hash_table_lookup (market->billing_rings, receiver->provider->name);
       g_ptr_array_add (market->receivers, receiver);
 
       g_autofree char *path = g_strconcat ("/v1/billing/", receiver->provider->name, NULL);

@@ -58,7 +58,7 @@ vendor_work (Turn *turn, gpointer data, GError **error)
   if (command->is_found)
     return TRUE;
   g_autofree char *peer = g_strconcat ("vendor:", id, NULL);
-  g_autoptr (WebhookRing) ring = ring_load (turn, peer, command->secret, error);
+  g_autoptr (Ring) ring = ring_load (turn, peer, command->secret, error);
   turn_log (turn, LOG_LEVEL_INFO, "vendor added vendor=%s", id);
   return ring != NULL;
 }

@@ -25,6 +25,8 @@ typedef struct
   gint64 sweep_us;
   gint64 unmatched_alarm_us;
   gint64 unmatched_keep_us;
+  gint64 stuck_us; /* without a change, while something is to be done */
+  gint64 alarm_us; /* until an alarm is repeated */
   guint open_orders_per_user;    /* 0: no limit */
   guint open_reserves_per_user;  /* 0: no limit */
   guint orders_per_user_per_day; /* 0: no limit */

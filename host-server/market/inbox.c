@@ -52,8 +52,9 @@ inbox_take (Turn *turn, const Delivery *delivery, InboxOutcome *outcome, BooksOu
     turn_log (turn, LOG_LEVEL_WARNING, "delivery of the other mode ignored provider=%s id=%s",
               delivery->provider->name, delivery->webhook_id);
   return db_run (turn->db, error,
-                 "INSERT INTO inbox (provider, webhook_id, digest, outcome, body, received_us) VALUES (?, ?, "
-                 "?, ?, ?, ?)",
-                 "ssbsbi", delivery->provider->name, delivery->webhook_id, (const void *)digest,
-                 sizeof digest, meaning, delivery->body, delivery->length, turn->now_us);
+                 "INSERT INTO inbox (provider, webhook_id, digest, outcome, body, received_us, secret, headers)"
+                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                 "ssbsbiss", delivery->provider->name, delivery->webhook_id, (const void *)digest,
+                 sizeof digest, meaning, delivery->body, delivery->length, turn->now_us, delivery->secret,
+                 delivery->headers);
 }

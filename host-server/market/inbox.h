@@ -19,6 +19,8 @@ typedef struct
   gsize length;
   const MoneyEvent *event; /* NULL: authentic, but not what the provider promised: poison */
   const char *poison;      /* why, then */
+  const char *secret;      /* the id of the key that it is signed with */
+  const char *headers;     /* those that were looked at, a line each */
 } Delivery;
 
 /* Takes an authentic delivery. *@books says what it meant, if it was taken and is no poison. */

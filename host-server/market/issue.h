@@ -8,6 +8,7 @@
  * the same question. */
 #pragma once
 
+#include "host-server/market/issue-case.h"
 #include "host-server/market/jobs.h"
 #include "host-server/market/purchases.h"
 
@@ -25,15 +26,6 @@ gboolean issue_replace (Turn *turn, Purchase *purchase, GError **error);
 gboolean issue_reissue (Turn *turn, Purchase *purchase, GError **error);
 /* Queues another serial for every entitlement whose vendor lets the one it has end before its time. */
 gboolean issue_due_reissues (Turn *turn, GError **error);
-/* Whether there is a serial that was issued for @line, so that it can count again. */
-gboolean issue_find_serial (Db *db, const char *line, gboolean *is_there, GError **error);
-/* Whether the vendor itself let the serial of @line's @generation end by now, and no other was asked for yet.
- */
-gboolean issue_find_vendor_ended (Turn *turn, const char *line, guint generation, gboolean *is_ended,
-                                  GError **error);
-/* Whether the replacement was asked for, and whether another serial of the line is still being made. */
-gboolean issue_find_replacement (Turn *turn, const char *line, gboolean *is_there, gboolean *is_running,
-                                 GError **error);
 /* Ends what runs for @line: whatever comes of it is not delivered, and a plugin server is asked to void it.
  */
 gboolean issue_abandon (Turn *turn, const char *line, GError **error);
@@ -42,43 +34,6 @@ gboolean issue_burn (Turn *turn, const char *line, GError **error);
 
 /* The same for every line of the user's entitlement to @plugin, and what runs for them is abandoned. */
 gboolean issue_burn_all (Turn *turn, const char *account, const char *plugin, GError **error);
-
-/* What a generation is made for. */
-typedef enum
-{
-  ISSUE_FOR_ORDER,
-  ISSUE_FOR_REPLACEMENT, /* its plugin refused the one before */
-  ISSUE_FOR_REISSUE,     /* the vendor's own end comes before the entitlement's */
-} IssuePurpose;
-
-/* Everything a call needs to know of one generation. */
-typedef struct
-{
-  IssuePurpose purpose;
-  char *line;
-  guint generation;
-  gint64 version;
-  IssueState state;
-  char *source;
-  gboolean is_fallback;
-  guint counter;
-  gint64 paid_us;
-  gint64 deadline_us;
-  char *purchase;
-  char *account;
-  char *term;
-  char *plugin;
-  char *vendor;
-  char *fallback; /* the plugin's, "" for none */
-  char *module;
-  char *base;
-  gboolean has_fault;
-} IssueCase;
-
-void issue_case_free (IssueCase *item);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (IssueCase, issue_case_free)
-/* @subject is `<line>.<generation>`; NULL without @error if there is none. Also outside a turn. */
-IssueCase *issue_case_load (Db *db, const char *subject, GError **error);
 
 /* How a call of a source ended. */
 typedef enum

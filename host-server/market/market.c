@@ -45,6 +45,7 @@ release (Market *market, const Turn *turn, const GPtrArray *notices)
       const OrderNote *note = g_ptr_array_index (turn->orders, i);
       if (market->waiters != NULL)
         waiters_wake (market, note->view->id);
+      gauges_note_order (market, note->view->state);
       serials_push_order (market, note);
     }
   for (guint i = 0; i < turn->accounts->len; i++)
@@ -178,6 +179,8 @@ read_settings (MarketSettings *settings, const Config *config)
   settings->lease_margin_us = config_get_seconds_us (config, "market", "lease_margin_s");
   settings->sweep_us = MAX (config_get_seconds_us (config, "market", "sweep_s"), 10 * 1000);
   settings->unmatched_alarm_us = config_get_seconds_us (config, "market", "unmatched_alarm_s");
+  settings->stuck_us = config_get_seconds_us (config, "market", "stuck_s");
+  settings->alarm_us = config_get_seconds_us (config, "market", "alarm_s");
   settings->unmatched_keep_us
       = config_get_int (config, "market", "unmatched_keep_d") * G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC;
   settings->open_orders_per_user = (guint)config_get_int (config, "limits", "open_orders_per_user");
@@ -293,7 +296,7 @@ start_work (Turn *turn, gpointer data, GError **error)
       const Provider *provider = g_ptr_array_index (market->desk.providers, i);
       g_autofree char *peer = g_strconcat ("billing:", provider->name, NULL);
       g_autoptr (Secret) seed = read_webhook_secret (market->server->config, provider, error);
-      WebhookRing *ring = seed != NULL ? ring_load (turn, peer, seed, error) : NULL;
+      Ring *ring = seed != NULL ? ring_load (turn, peer, seed, error) : NULL;
       if (ring == NULL)
         return FALSE;
       g_hash_table_replace (market->billing_rings, g_strdup (provider->name), ring);
@@ -336,6 +339,8 @@ start (Market *market, GError **error)
   store_write (market->server->store, STORE_MARKET, start_in_store, started, &w);
   while (!result.is_done)
     g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
+  if (result.error == NULL)
+    turn_write_log (&w.turn);
   turn_clear (&w.turn);
   if (result.error == NULL)
     return TRUE;
@@ -350,12 +355,6 @@ check_ready (gpointer data)
   return store_is_healthy (market->server->store, STORE_MARKET) ? NULL : "orders cannot be stored";
 }
 
-static void
-free_ring (gpointer ring)
-{
-  webhook_ring_free (ring);
-}
-
 Market *
 market_new (Server *server, GError **error)
 {
@@ -367,11 +366,13 @@ market_new (Server *server, GError **error)
   market->desk.owner = id_new_random (10);
   market->desk.providers = g_ptr_array_new_with_free_func ((GDestroyNotify)provider_free);
   market->open_calls = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  market->billing_rings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_ring);
-  market->vendor_rings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_ring);
+  market->billing_rings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ring_free);
+  market->vendor_rings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)ring_free);
   market->waiters = waiters_new ();
   market->http = http_client_new (g_main_context_get_thread_default (), NULL, 0);
   read_settings (&market->desk.settings, server->config);
+  market->alarms = alarms_new (server->clock, market->desk.settings.alarm_us);
+  gauges_init (market);
   if (!read_providers (market, error) || !start (market, error))
     {
       market_stop (market);
@@ -387,12 +388,17 @@ market_new (Server *server, GError **error)
   order_commands_init (market);
   receipts_init (market);
   removal_init (market);
+  licence_init (market);
   role_commands_init (market);
   adhoc_user_init (market);
   adhoc_vendor_init (market);
   adhoc_admin_init (market);
   notices_init (market);
   check_init (market);
+  rotation_commands_init (market);
+  delivery_commands_init (market);
+  reconcile_commands_init (market);
+  restored_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
   sweep_init (market);
   return market;
@@ -401,9 +407,11 @@ market_new (Server *server, GError **error)
 void
 market_stop (Market *market)
 {
+  rings_flush (market);
   market->is_closing = TRUE;
   sweep_stop (market);
   receipts_stop (market);
+  walk_stop (market);
   waiters_free (g_steal_pointer (&market->waiters), market);
   g_clear_pointer (&market->http, http_client_free);
 
@@ -422,6 +430,8 @@ market_free (Market *market)
     return;
   g_assert (market->is_closing && g_hash_table_size (market->open_calls) == 0);
   serials_clear (market);
+  gauges_clear (market);
+  alarms_free (market->alarms);
   g_clear_pointer (&market->catalog, g_ptr_array_unref);
   g_clear_pointer (&market->receivers, g_ptr_array_unref);
   g_hash_table_unref (market->open_calls);

@@ -1,5 +1,6 @@
 #include "host-server/market/offers.h"
 
+#include "host-server/core/applications.h"
 #include "host-server/market/roles.h"
 #include "host-server/market/room.h"
 
@@ -10,6 +11,7 @@
 
 typedef struct
 {
+  Applications *applications;
   char *member; /* NULL: the operator */
   char *id;
   Plugin *plugin;
@@ -57,7 +59,10 @@ static void
 changed (Market *market, gpointer data, const GError *error)
 {
   g_clear_pointer (&market->catalog, g_ptr_array_unref);
-  finish (market, data, error);
+  Change *change = data;
+  if (error == NULL)
+    applications_changed (market->server->applications, change->id);
+  finish (market, change, error);
 }
 
 /* Says why not. TRUE: that is no fault. */
@@ -145,6 +150,21 @@ put_work (Turn *turn, gpointer data, GError **error)
     }
   if (outcome == PLUGIN_OTHER_VENDOR)
     return refuse (change, "the id belongs to another vendor");
+  ApplicationManifest manifest
+      = { .application = plugin->id,
+          .vendor = plugin->vendor,
+          .text = plugin->functions,
+          .is_operator = change->member == NULL || role_is_administrator (turn->db, change->member),
+          .now_us = turn->now_us };
+  const char *functions_problem;
+  if (!applications_store (change->applications, turn->db, &manifest, &functions_problem, error))
+    return FALSE;
+  if (functions_problem != NULL)
+    {
+      /* As a fault: what plugin_store() wrote is undone with it. */
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, functions_problem);
+      return FALSE;
+    }
   if (change->member != NULL)
     turn_log (turn, LOG_LEVEL_INFO, "plugin put on sale by a member account=%s plugin=%s", change->member,
               plugin->id);
@@ -155,8 +175,15 @@ void
 offer_put (Market *market, const char *member, Plugin *take_plugin, OfferPut done, gpointer data)
 {
   Change *change = change_new (member, take_plugin->id, data);
+  g_autoptr (GError) problem = NULL;
+  change->applications = market->server->applications;
   change->plugin = take_plugin;
   change->put = done;
+  if (!applications_check (change->applications, take_plugin->functions, &problem))
+    {
+      finish (market, change, problem);
+      return;
+    }
   if (take_plugin->price_minor > 0 && desk_find_provider (&market->desk, take_plugin->billing) == NULL)
     {
       change->problem = g_strdup_printf ("there is no [billing %s] in the configuration",

@@ -56,6 +56,8 @@ refuse_buy (ServiceRequest *request, BuyOutcome outcome)
     case BUY_TOO_MANY:
       error = STANZA_ERROR_RESOURCE_CONSTRAINT;
       break;
+    case BUY_CLOSED:
+    case BUY_UNAVAILABLE:
     default:
       break;
     }

@@ -1,5 +1,6 @@
 #include "host-server/core/http.h"
 #include "host-server/market/crash.h"
+#include "host-server/market/money-json.h"
 #include "host-server/market/notices.h"
 #include "host-server/market/plugins.h"
 #include "host-server/market/purchases.h"
@@ -84,6 +85,7 @@ take_reply (Call *call, const ProviderReply *reply)
     call->events = g_ptr_array_copy ((GPtrArray *)reply->events, copy_event, NULL);
   if (call->events != NULL)
     g_ptr_array_set_free_func (call->events, (GDestroyNotify)money_event_free);
+  gauges_note_provider (call->market, call->provider, reply->outcome);
   if (reply->outcome == PROVIDER_FAULT)
     log_error ("market", "provider %s: %s; its configuration must be looked at", call->provider->name,
                reply->reason);
@@ -317,9 +319,7 @@ apply_report (Turn *turn, const Call *call, GError **error)
                                          : event->dispute != NULL ? event->dispute
                                                                   : event->payment,
                                          NULL);
-      g_autofree char *text = g_strdup_printf ("order %s, payment %s, amount %" G_GINT64_FORMAT " %s",
-                                               event->order, event->payment, event->amount_minor,
-                                               event->currency != NULL ? event->currency : "");
+      g_autofree char *text = money_event_dup_json (event);
       if (!books_keep_unmatched (turn, call->provider->name, id, reason, text, strlen (text), FALSE, error))
         return FALSE;
     }
@@ -516,6 +516,8 @@ refund_refused (Turn *turn, const Call *call, const RefundRow *row, Purchase *pu
             call->reason);
   if (held <= order_get_keepable (purchase->phase, purchase->price_minor, &books.sums))
     return TRUE;
+  if (purchase->phase == PHASE_PAID || purchase->phase == PHASE_ISSUING)
+    return TRUE; /* what was bought comes first, then the person */
   return purchase_apply (turn, purchase, EVENT_DOUBTFUL, "the provider refused a refund", error)
          && purchase_save (turn, purchase, error);
 }

@@ -26,6 +26,7 @@ plugin_free (Plugin *plugin)
   g_free (plugin->base);
   g_free (plugin->package);
   g_free (plugin->fault);
+  g_free (plugin->functions);
   g_free (plugin);
 }
 
@@ -123,6 +124,22 @@ is_known_key (const char *group, const char *key)
   return FALSE;
 }
 
+/* The group as a key file of its own, for the room that knows it. */
+static char *
+dup_group (GKeyFile *file, const char *group)
+{
+  if (!g_key_file_has_group (file, group))
+    return g_strdup ("");
+  g_autoptr (GKeyFile) part = g_key_file_new ();
+  g_auto (GStrv) names = g_key_file_get_keys (file, group, NULL, NULL);
+  for (gsize i = 0; names != NULL && names[i] != NULL; i++)
+    {
+      g_autofree char *value = g_key_file_get_value (file, group, names[i], NULL);
+      g_key_file_set_value (part, group, names[i], value);
+    }
+  return g_key_file_to_data (part, NULL, NULL);
+}
+
 static gboolean
 refuse_unknown (GKeyFile *file, GError **error)
 {
@@ -130,6 +147,8 @@ refuse_unknown (GKeyFile *file, GError **error)
   for (gsize i = 0; groups[i] != NULL; i++)
     {
       g_auto (GStrv) names = g_key_file_get_keys (file, groups[i], NULL, NULL);
+      if (g_str_equal (groups[i], FUNCTIONS_GROUP))
+        continue;
       for (gsize k = 0; names != NULL && names[k] != NULL; k++)
         if (!is_known_key (groups[i], names[k]))
           {
@@ -194,6 +213,7 @@ plugin_parse_manifest (const char *text, gsize length, GError **error)
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "[Serial] fallback: must be another source");
       return NULL;
     }
+  plugin->functions = dup_group (file, FUNCTIONS_GROUP);
   if (!needs_of_source (plugin, plugin->source, error) || !needs_of_source (plugin, plugin->fallback, error))
     return NULL;
   return g_steal_pointer (&plugin);

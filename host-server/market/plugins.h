@@ -7,6 +7,9 @@
 #define SOURCE_PLUGIN_SERVER "plugin-server"
 #define SOURCE_POOL          "pool"
 
+/* The manifest's group that another room knows (core/applications.h). */
+#define FUNCTIONS_GROUP "Functions"
+
 #define POLICY_ON_PAYMENT "on-payment"
 #define POLICY_RESERVE    "reserve"
 
@@ -27,6 +30,7 @@ typedef struct
   char *module;
   char *base;
   char *package;
+  char *functions; /* of a manifest: its FUNCTIONS_GROUP as a key file, "" none; NULL in what was loaded */
   gboolean is_retired;
   char *fault; /* NULL: none; no new sales while there is one */
 } Plugin;

@@ -190,7 +190,9 @@ gboolean
 pool_release (Turn *turn, const char *line, GError **error)
 {
   return db_run (turn->db, error,
-                 "UPDATE pool_key SET state = 'free', line = NULL, generation = NULL"
+                 "UPDATE pool_key SET state = CASE WHEN EXISTS (SELECT 1 FROM purchase_line l JOIN purchase p"
+                 " ON p.id = l.purchase JOIN restoration r ON r.restored_us >= p.created_us"
+                 " WHERE l.id = pool_key.line) THEN 'frozen' ELSE 'free' END, line = NULL, generation = NULL"
                  " WHERE line = ? AND state = 'reserved'",
                  "s", line);
 }
@@ -200,6 +202,46 @@ pool_burn (Turn *turn, const char *line, GError **error)
 {
   return db_run (turn->db, error,
                  "UPDATE pool_key SET state = 'burned' WHERE line = ? AND state = 'delivered'", "s", line);
+}
+
+gboolean
+pool_thaw (Turn *turn, const char *plugin, const GPtrArray *keys, PoolThaw *result, GError **error)
+{
+  *result = (PoolThaw){ 0 };
+  for (guint i = 0; keys != NULL && i < keys->len; i++)
+    {
+      guint8 digest[SERIAL_DIGEST_BYTES];
+      market_keys_digest_serial (&turn->desk->keys, plugin, g_ptr_array_index (keys, i), digest);
+      if (!db_run (turn->db, error,
+                   "UPDATE pool_key SET state = 'free' WHERE plugin = ? AND digest = ? AND state = 'frozen'",
+                   "sb", plugin, (const void *)digest, sizeof digest))
+        return FALSE;
+      gboolean is_thawed = db_get_changes (turn->db) == 1;
+      result->n_thawed += is_thawed;
+      result->n_unknown += !is_thawed;
+    }
+  if (keys == NULL)
+    {
+      if (!db_run (turn->db, error, "UPDATE pool_key SET state = 'free' WHERE plugin = ? AND state = 'frozen'",
+                   "s", plugin))
+        return FALSE;
+      result->n_thawed = (guint)db_get_changes (turn->db);
+    }
+  gboolean is_found;
+  g_autoptr (DbQuery) query = db_query (
+      turn->db, "SELECT COUNT (*) FROM pool_key WHERE plugin = ? AND state = 'frozen'", "s", plugin);
+  if (!turn_find (query, &is_found, error))
+    return FALSE;
+  result->n_left = (guint)db_get_int (query, 0);
+  return TRUE;
+}
+
+gboolean
+pool_is_frozen (Db *db, const char *plugin, gboolean *is_frozen, GError **error)
+{
+  g_autoptr (DbQuery) query
+      = db_query (db, "SELECT 1 FROM pool_key WHERE plugin = ? AND state = 'frozen' LIMIT 1", "s", plugin);
+  return turn_find (query, is_frozen, error);
 }
 
 gboolean

@@ -38,8 +38,20 @@ gboolean pool_take (Turn *turn, const char *plugin, const char *line, guint gene
                     Secret **key, GError **error);
 /* What is set aside for @line is delivered. */
 gboolean pool_deliver (Turn *turn, const char *line, GError **error);
-/* What is set aside for @line is free again. */
+/* What is set aside for @line is free again; frozen, if that was before the store came from a backup, for then the
+ * key may have been given out since. */
 gboolean pool_release (Turn *turn, const char *line, GError **error);
+typedef struct
+{
+  guint n_thawed;
+  guint n_left;    /* still frozen */
+  guint n_unknown; /* of @keys: not in the pool, or not frozen */
+} PoolThaw;
+
+/* Makes frozen keys free: @keys (of Secret), or all if that is NULL. */
+gboolean pool_thaw (Turn *turn, const char *plugin, const GPtrArray *keys, PoolThaw *result, GError **error);
+/* Whether keys are frozen: who waits for one may yet get it. Also outside a turn. */
+gboolean pool_is_frozen (Db *db, const char *plugin, gboolean *is_frozen, GError **error);
 /* Burns what was delivered for @line. */
 gboolean pool_burn (Turn *turn, const char *line, GError **error);
 /* Whether there is a free key: one indexed read, also outside a turn. FALSE also on a fault. */

@@ -243,6 +243,7 @@ send_call (Provider *provider, const char *method, const char *path, const char 
     .headers = headers,
     .body = body,
     .body_length = body != NULL ? strlen (body) : 0,
+    .is_alone = key != NULL, /* the answer names what was made, and not for whom */
   };
   provider_call_send (provider_call_new (provider, done, data), &request, judge_status, read);
   free (body);

@@ -167,6 +167,17 @@ grant (Turn *turn, Purchase *purchase, GError **error)
                                is_withheld ? LINE_DISPUTED : LINE_COUNTED, error);
 }
 
+/* An excess whose refund was refused while the serial was made: what was bought came first. */
+static gboolean
+find_refused_excess (Turn *turn, Purchase *purchase, GError **error)
+{
+  if (ledger_sums_get_held (&purchase->sums) <= purchase->price_minor)
+    return TRUE;
+  g_autoptr (DbQuery) query = db_query (
+      turn->db, "SELECT 1 FROM refund WHERE purchase = ? AND state = 'rejected' LIMIT 1", "s", purchase->id);
+  return turn_find (query, &purchase->has_refused_excess, error);
+}
+
 static gboolean
 end_line (Turn *turn, const Purchase *purchase, GError **error)
 {
@@ -224,6 +235,7 @@ purchase_apply (Turn *turn, Purchase *purchase, Event event, const char *reason,
           && !job_add (turn, JOB_CANCEL, purchase->id, turn->now_us, error))
       || ((effects & EFFECT_ABANDON_ISSUE) && !issue_abandon (turn, purchase->line, error))
       || ((effects & (EFFECT_GRANT | EFFECT_RESTORE)) && !grant (turn, purchase, error))
+      || ((effects & EFFECT_GRANT) && !find_refused_excess (turn, purchase, error))
       || ((effects & EFFECT_REVOKE) && !end_line (turn, purchase, error))
       || ((effects & EFFECT_START_RESERVE) && !issue_reserve (turn, purchase, error))
       || ((effects & EFFECT_START_CHECKOUT)
@@ -307,6 +319,9 @@ gboolean
 purchase_save (Turn *turn, Purchase *purchase, GError **error)
 {
   if (purchase->wants_settling && !purchase_judge (turn, purchase, error))
+    return FALSE;
+  if (purchase->has_refused_excess && purchase->phase == PHASE_FULFILLED
+      && !purchase_apply (turn, purchase, EVENT_DOUBTFUL, "the provider refused a refund", error))
     return FALSE;
 
   if (!need_sums (turn, purchase, error))

@@ -37,6 +37,7 @@ typedef struct
 
   OrderState loaded_shown; /* what clients know */
   gboolean wants_settling;
+  gboolean has_refused_excess; /* found when it was fulfilled: a person must look */
   gboolean has_sums; /* the ledger's sums, once they were read in this turn */
   LedgerSums sums;
 } Purchase;

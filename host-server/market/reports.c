@@ -40,15 +40,17 @@ report_pools (Db *db, const char *member, json_t *rows, GError **error)
       db,
       "SELECT p.id, COUNT (CASE WHEN k.state = 'free' THEN 1 END),"
       " COUNT (CASE WHEN k.state = 'reserved' THEN 1 END),"
-      " COUNT (CASE WHEN k.state = 'delivered' THEN 1 END), COUNT (CASE WHEN k.state = 'burned' THEN 1 END)"
+      " COUNT (CASE WHEN k.state = 'delivered' THEN 1 END), COUNT (CASE WHEN k.state = 'burned' THEN 1 END),"
+      " COUNT (CASE WHEN k.state = 'frozen' THEN 1 END)"
       " FROM plugin p LEFT JOIN pool_key k ON k.plugin = p.id"
       " WHERE (p.source = 'pool' OR p.fallback = 'pool' OR k.id IS NOT NULL) AND " ROLE_SEES (
           "p.vendor") " GROUP BY p.id ORDER BY p.id",
       "sss", member, member, member);
   while (db_next (query, &local))
-    json_array_append_new (rows, json_pack ("{s:s, s:I, s:I, s:I, s:I}", "plugin", db_get_text (query, 0),
+    json_array_append_new (rows, json_pack ("{s:s, s:I, s:I, s:I, s:I, s:I}", "plugin", db_get_text (query, 0),
                                             "free", get_int (query, 1), "reserved", get_int (query, 2),
-                                            "delivered", get_int (query, 3), "burned", get_int (query, 4)));
+                                            "delivered", get_int (query, 3), "burned", get_int (query, 4), "frozen",
+                                            get_int (query, 5)));
   return finish (local, error);
 }
 

@@ -2,24 +2,31 @@
 #pragma once
 
 #include "host-server/core/server.h"
+#include "host-server/market/alarms.h"
 #include "host-server/market/crash.h"
 #include "host-server/market/desk.h"
 #include "host-server/market/jobs.h"
 #include "host-server/market/market.h"
 #include "host-server/market/plugins.h"
+#include "host-server/market/rings.h"
 
 typedef struct Subscribers Subscribers; /* serials.c */
 typedef struct Waiters Waiters;         /* waiters.c */
+typedef struct Gauges Gauges;           /* gauges.c */
+typedef struct Walk Walk;               /* reconcile-walk.c */
 
 struct Market
 {
   Server *server;
   Desk desk;
   HttpClient *http;
-  GHashTable *billing_rings; /* provider's name -> WebhookRing */
-  GHashTable *vendor_rings;  /* vendor's id -> WebhookRing; filled when first needed */
+  GHashTable *billing_rings; /* provider's name -> Ring */
+  GHashTable *vendor_rings;  /* vendor's id -> Ring; filled when first needed */
   Subscribers *subscribers;
   Waiters *waiters;
+  Alarms *alarms;
+  Gauges *gauges;
+  Walk *walk; /* the comparison with the providers that is under way; NULL: none */
   GPtrArray *catalog;     /* of Plugin by id, as committed; NULL: to be read again */
   GPtrArray *receivers;   /* of callbacks, one a provider */
   GHashTable *open_calls; /* what waits for an answer from outside -> how it is freed */
@@ -99,6 +106,8 @@ void callbacks_init (Market *market);
 void market_commands_init (Market *market);
 void order_commands_init (Market *market);
 void removal_init (Market *market);
+/* licence.c: who may call the functions of what is sold here. */
+void licence_init (Market *market);
 /* receipt-requests.c */
 void receipts_init (Market *market);
 void receipts_stop (Market *market);
@@ -111,12 +120,36 @@ void adhoc_admin_init (Market *market);
 void role_commands_init (Market *market);
 /* check.c: `billing check`. */
 void check_init (Market *market);
+void rotation_commands_init (Market *market);
+void delivery_commands_init (Market *market);
+void reconcile_commands_init (Market *market);
+/* Stops a comparison with the providers that is under way; its command is refused. */
+void walk_stop (Market *market);
+void restored_init (Market *market);
 
-/* rings.c: the secrets shared with providers and vendors. */
-/* Inside a turn: the ring of @peer; seeded with @seed if it is not in it (NULL: nothing is seeded). */
-WebhookRing *ring_load (Turn *turn, const char *peer, const Secret *seed, GError **error);
-/* The ring of a vendor, lent; NULL if it has none. */
+/* gauges.c: what metrics show, and the alarms that follow from it. */
+void gauges_init (Market *market);
+void gauges_clear (Market *market);
+/* Looks at the store on the reader thread; the alarms come when it is read. */
+void gauges_look (Market *market);
+/* How a call of @provider ended. */
+void gauges_note_provider (Market *market, const Provider *provider, ProviderOutcome outcome);
+/* A delivery was taken, and what it meant ("duplicate", "applied", …); a static text. */
+void gauges_note_delivery (Market *market, const char *meaning);
+/* An order is shown in another state. */
+void gauges_note_order (Market *market, OrderState state);
+
+/* rings.c: the rings in memory. */
+/* The keys of a vendor for a request that is signed now, lent; NULL if it has none. */
 WebhookRing *ring_find_vendor (Market *market, const char *vendor);
+/* The ring of a vendor, lent until the main loop turns; NULL if it has none. */
+Ring *ring_peek_vendor (Market *market, const char *vendor);
+/* The ring of a configured provider, lent until the main loop turns. */
+Ring *ring_find_billing (Market *market, const char *provider);
+/* @take_ring is the peer's ring from now on. */
+void ring_replace (Market *market, Ring *take_ring);
+/* Stores when keys were used last. */
+void rings_flush (Market *market);
 
 /* waiters.c: requests that are answered when something has happened, or after a time with what there is. */
 typedef void (*WaiterFunc) (Market *market, gpointer data, gboolean is_timed_out);

@@ -84,6 +84,8 @@ sale_explain (BuyOutcome outcome)
       return "out of stock";
     case BUY_TOO_MANY:
       return "too many open orders";
+    case BUY_CLOSED:
+      return "nothing is sold at the moment; what you have is not touched";
     case BUY_UNAVAILABLE:
     default:
       return "it cannot be sold at the moment";

@@ -6,7 +6,6 @@
 #define CLAIM_LIMIT 256
 #define INBOX_KEEP_US                                                                                        \
   (G_GINT64_CONSTANT (90) * 86400 * G_USEC_PER_SEC) /* senders repeat an id for days, money.md */
-#define STUCK_US       (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
 #define CLOCK_SLACK_US (2 * G_USEC_PER_SEC)
 
 /* What waits for a time: one timer for the earliest of it, and a look every sweep_s at everything, which also
@@ -20,7 +19,6 @@ typedef struct
 typedef struct
 {
   gboolean is_sweep;
-  gboolean is_first; /* of this run */
   GArray *polls;     /* of Poll */
 } Due;
 
@@ -84,28 +82,6 @@ claim_polls (Turn *turn, GArray *polls, GError **error)
   return FALSE;
 }
 
-/* Every paid line ends fulfilled, refunded or in review: what takes too long on its way there is said, once
- * in each run of the server. */
-static gboolean
-report_stuck (Turn *turn, gboolean is_first, GError **error)
-{
-  GError *local = NULL;
-  gint64 to_us = turn->now_us - STUCK_US;
-  g_autoptr (DbQuery) query = db_query (
-      turn->db,
-      "SELECT id, phase, reason FROM purchase WHERE phase IN ('created', 'reserving', 'paid', 'issuing', "
-      "'refund-due',"
-      " 'refunding', 'review') AND changed_us <= ? AND changed_us > ? ORDER BY changed_us LIMIT 100",
-      "ii", to_us, is_first ? (gint64)0 : to_us - turn->desk->settings.sweep_us);
-  while (db_next (query, &local))
-    turn_log (turn, LOG_LEVEL_ERROR, "stuck order=%s %s since over an hour (%s)", db_get_text (query, 0),
-              db_get_text (query, 1), db_get_text (query, 2));
-  if (local == NULL)
-    return TRUE;
-  g_propagate_error (error, local);
-  return FALSE;
-}
-
 static gboolean
 purge (Turn *turn, GError **error)
 {
@@ -123,7 +99,7 @@ due_work (Turn *turn, gpointer data, GError **error)
   return jobs_claim_due (turn, CLAIM_LIMIT, error) && claim_polls (turn, due->polls, error)
          && books_retry_unmatched (turn, error) && entitlements_expire (turn, NULL, error)
          && issue_due_reissues (turn, error)
-         && (!due->is_sweep || (report_stuck (turn, due->is_first, error) && purge (turn, error)));
+         && (!due->is_sweep || purge (turn, error));
 }
 
 static void
@@ -142,11 +118,10 @@ due_done (Market *market, gpointer data, const GError *error)
 }
 
 static void
-look (Market *market, gboolean is_sweep, gboolean is_first)
+look (Market *market, gboolean is_sweep)
 {
   Due *due = g_new0 (Due, 1);
   due->is_sweep = is_sweep;
-  due->is_first = is_first;
   due->polls = g_array_new (FALSE, FALSE, sizeof (Poll));
   g_array_set_clear_func (due->polls, poll_clear);
   market_write_step (market, DUE, due_work, due_done, due);
@@ -155,7 +130,7 @@ look (Market *market, gboolean is_sweep, gboolean is_first)
 void
 sweep_due (Market *market)
 {
-  look (market, FALSE, FALSE);
+  look (market, FALSE);
 }
 
 static gboolean
@@ -209,7 +184,9 @@ static gboolean
 sweep_fired (gpointer data)
 {
   watch_clock (data);
-  look (data, TRUE, FALSE);
+  rings_flush (data);
+  look (data, TRUE);
+  gauges_look (data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -219,7 +196,8 @@ sweep_init (Market *market)
   market->sweep = g_timeout_source_new ((guint)(market->desk.settings.sweep_us / 1000));
   g_source_set_callback (market->sweep, sweep_fired, market, NULL);
   g_source_attach (market->sweep, g_main_context_get_thread_default ());
-  look (market, TRUE, TRUE);
+  look (market, TRUE);
+  gauges_look (market);
 }
 
 void

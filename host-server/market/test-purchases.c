@@ -543,6 +543,26 @@ test_purchases_a_part_in_dispute_suspends_and_takes_no_more_than_that (Fixture *
   assert_refund (f, 300, "due"); /* nothing is left of what it was for */
 }
 
+static gboolean
+refuse_refunds (Turn *t, gpointer data, GError **error)
+{
+  return db_run (t->db, error, "UPDATE refund SET state = 'rejected'", "")
+         && db_run (t->db, error, "DELETE FROM job WHERE kind = 'refund'", "");
+}
+
+static void
+test_purchases_a_refused_refund_of_an_excess_does_not_stop_the_serial (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  pay (f, order, "p1", "800");
+  g_autoptr (Job) job = take_job (f, JOB_ISSUE);
+  turn (f, refuse_refunds, NULL);
+  turn (f, pool_work, job);
+  assert_phase (f, "review");
+  assert_serial (f, "dice", SERIAL_ACTIVE, "KEY-1");
+  assert_refund (f, 300, "rejected");
+}
+
 static void
 test_purchases_a_page_of_history (Fixture *f, gconstpointer unused)
 {
@@ -592,6 +612,32 @@ test_purchases_a_page_of_history (Fixture *f, gconstpointer unused)
     g_free (ids[i]);
 }
 
+/* A checkout whose answer was lost twice has a successor under another key. */
+static void
+test_purchases_the_end_of_a_lost_checkout_is_nobodys_matter (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autofree char *body
+          = g_strdup_printf ("{\"type\":\"checkout.%s\",\"data\":{\"merchant\":\"m1\",\"order\":\"%s\","
+                             "\"checkout\":\"c_lost\",\"amount\":500,\"currency\":\"EUR\",\"live\":true}}",
+                             i == 0 ? "expired" : "declined", order);
+      g_assert_cmpint (deliver_body (f, i == 0 ? "msg_1" : "msg_2", body).books, ==, BOOKS_KNOWN);
+    }
+  assert_phase (f, "awaiting-payment");
+  g_assert_cmpint (ask (f, "SELECT COUNT (*) FROM unmatched"), ==, 0);
+
+  g_autofree char *paid
+      = g_strdup_printf ("{\"type\":\"checkout.paid\",\"data\":{\"merchant\":\"m1\",\"order\":\"%s\","
+                         "\"checkout\":\"c_lost\",\"payment\":\"p1\",\"amount\":500,"
+                         "\"currency\":\"EUR\",\"live\":true}}",
+                         order);
+  g_assert_cmpint (deliver_body (f, "msg_3", paid).books, ==,
+                   BOOKS_MISMATCH); /* money is always somebody's */
+  g_assert_cmpint (ask (f, "SELECT COUNT (*) FROM unmatched"), ==, 1);
+}
+
 #define ADD(name) g_test_add ("/purchases/" #name, Fixture, NULL, setup, test_purchases_##name, teardown)
 
 int
@@ -627,11 +673,13 @@ main (int argc, char **argv)
   ADD (a_refund_while_issuing_delivers_nothing);
   ADD (a_dispute_suspends_and_its_end_restores);
   ADD (a_lost_dispute_revokes);
+  ADD (a_refused_refund_of_an_excess_does_not_stop_the_serial);
   ADD (a_dispute_about_an_excess_suspends_nothing);
   ADD (a_dispute_of_no_known_amount_is_about_all_of_it);
   ADD (a_part_in_dispute_suspends_and_takes_no_more_than_that);
   ADD (a_dispute_while_issuing_withholds_the_serial);
   ADD (a_dispute_before_its_payment_yields_no_serial);
+  ADD (the_end_of_a_lost_checkout_is_nobodys_matter);
   ADD (a_page_of_history);
   return g_test_run ();
 }

@@ -1,26 +1,14 @@
-#include "host-server/modules/modules.h"
+#include "host-server/modules/modules-private.h"
 #include "common/base/log.h"
 #include "common/base/secret.h"
 #include "common/module/launch.h"
 #include "common/module/sandbox.h"
-#include "host-server/modules/registry.h"
-#include "host-server/modules/runner.h"
 #include "plugin-abi/include/host/keygen.h"
 
 #include <string.h>
 #include <unistd.h>
 
-struct Modules
-{
-  RunnerSetting setting;
-  Launcher *launcher; /* NULL: no vendor code runs here */
-  char *problem;      /* then why */
-  char *confinement;
-  Registry *registry;
-  GHashTable *runners; /* Module → ModuleRunner, owned */
-  GQueue refused;      /* calls that are answered as soon as the loop turns */
-  GSource *refuse_source;
-};
+#define MAX_KEYGEN_CALLS 4 /* of one module, at once */
 
 typedef struct
 {
@@ -85,7 +73,12 @@ modules_new (const ModulesOptions *options)
                                       .registry = modules->registry,
                                       .deadline_ms = options->deadline_ms,
                                       .cpu_s = options->cpu_s,
-                                      .memory_bytes = options->memory_bytes };
+                                      .memory_bytes = options->memory_bytes,
+                                      .kind = "keygen",
+                                      .max_calls = MAX_KEYGEN_CALLS,
+                                      .n_beside = 1,
+                                      .data = -1 };
+  g_queue_init (&modules->function_modules);
   g_queue_init (&modules->refused);
   if (modules->launcher != NULL)
     modules->confinement = describe_confinement (options->uid_base);
@@ -119,7 +112,9 @@ modules_free (Modules *modules)
   g_hash_table_iter_init (&each, modules->runners);
   while (g_hash_table_iter_next (&each, NULL, &runner))
     module_runner_stop (runner);
+  function_modules_stop (modules);
   g_clear_pointer (&modules->launcher, launcher_free);
+  function_modules_clear (modules);
   g_hash_table_iter_init (&each, modules->runners);
   while (g_hash_table_iter_next (&each, NULL, &runner))
     module_runner_free (runner);

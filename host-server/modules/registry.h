@@ -8,14 +8,23 @@
 
 typedef struct Registry Registry;
 
-/* An object in the folder. It stays known, with its user, while the server runs, also if the file goes. */
+/* A file as it was when it was last looked at. */
 typedef struct
 {
-  char *name; /* path inside the folder */
-  uid_t uid;  /* 0: the server's own */
-  /* The file as it was when it was last looked at; a change clears what was known. */
   guint64 device, inode;
   gint64 size, changed_ns;
+} FileFacts;
+
+/* An object in the folder, or a descriptor with a legacy object beside it. It stays known, with its user,
+ * while the server runs, also if the file goes. */
+typedef struct
+{
+  char *name;            /* path inside the folder */
+  uid_t uid;             /* 0: the server's own */
+  gboolean is_described; /* NAME.legacy */
+  char *object; /* of a descriptor that could be read: the object's path inside the folder, NULL: none */
+  /* A change of either clears what was known. */
+  FileFacts facts, object_facts;
   guint generation; /* raised with every change */
   gboolean is_there;
   char *unsuitable; /* why it is no module; NULL: nothing is known against it */
@@ -39,6 +48,9 @@ void registry_scan (Registry *registry, void (*each) (Module *module, gpointer d
 ModulesState registry_get_state (Registry *registry, const Module *module);
 /* A copy of the object as it is now (launch_seal_object()); -1 with an error. The caller closes it. */
 int registry_seal (Registry *registry, const Module *module, GError **error);
+/* The same for a described one: its object is the one that the descriptor means, whose text comes back in
+ * *@descriptor. G_IO_ERROR_INVALID_DATA: it is none that can be called, until a file changes. */
+int registry_seal_described (Registry *registry, const Module *module, GBytes **descriptor, GError **error);
 
 /* What a call or a runner's end says of a module. @weight faults count against it; enough in a row open the
  * breaker, and TRUE is returned then. */

@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "common/base/secret.h"
 
+#include <gio/gio.h>
 #include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAX_CALLS     4
 #define MAX_WAITING   256
 #define MAX_LOG_LINES 20
 /* A module that says more than this in one call is not logging. */
@@ -48,6 +48,7 @@ typedef struct
   gint64 due_us;    /* when something has to be done about it */
   gboolean is_over; /* its channel closed without an answer: why, the zygote may know */
   char *fault;      /* why it was killed; NULL: it was not */
+  gboolean is_late; /* it was killed at its deadline */
 } Call;
 
 typedef enum
@@ -65,7 +66,8 @@ struct ModuleRunner
   RunnerSetting setting;
   ZygoteState state;
   Launch *launch;
-  guint generation; /* of the module's file that the zygote has loaded */
+  GBytes *descriptor; /* of a described module, as it was when the zygote was started; NULL: none */
+  guint generation;   /* of the module's file that the zygote has loaded */
   gboolean is_end_no_fault;
   gint64 due_us; /* loading: the deadline; serving without calls: when it is stopped */
   GQueue waiting;
@@ -144,7 +146,9 @@ finish (Call *call, RunnerCallEnd end, const char *reason)
 {
   ModuleRunner *runner = call->runner;
   Module *module = runner->module;
-  RunnerCallResult result = { .end = end, .reason = reason };
+  RunnerCallResult result = { .end = end,
+                              .fault = call->is_late ? RUNNER_FAULT_TIME : RUNNER_FAULT_OTHER,
+                              .reason = reason };
   close_call (call);
   if (end == RUNNER_CALL_ANSWERED)
     frame_reader_init (&result.answer, call->answer->payload, call->answer->header.length);
@@ -156,7 +160,8 @@ finish (Call *call, RunnerCallEnd end, const char *reason)
     {
       const char *what = reason != NULL ? reason : "its answer makes no sense";
       log_warning ("modules", "call failed module=%s: %s", module->name, what);
-      note_fault (runner, 1, what);
+      if (runner->setting.events == NULL || !runner->setting.events->forgives_calls)
+        note_fault (runner, 1, what);
     }
   free_frame (call->request);
   free_frame (call->answer);
@@ -243,20 +248,42 @@ static void
 log_line (Call *call, const Frame *frame)
 {
   static const LogLevel levels[] = { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
+  const RunnerEvents *events = call->runner->setting.events;
   FrameReader reader;
   frame_read (&reader, frame);
   guint32 level = frame_get_u32 (&reader);
   g_autofree char *text = g_utf8_make_valid (frame_get_text (&reader), -1);
-  if (call->n_frames <= MAX_LOG_LINES)
-    log_event (levels[MIN (level, G_N_ELEMENTS (levels) - 1)], "modules", "module=%s says: %.500s",
-               call->runner->module->name, text);
+  if (call->n_frames > MAX_LOG_LINES)
+    return;
+  if (events != NULL && events->log != NULL)
+    events->log (level, text, call->data);
+  log_event (levels[MIN (level, G_N_ELEMENTS (levels) - 1)], "modules", "module=%s says: %.500s",
+             call->runner->module->name, text);
+}
+
+/* Answers what the call asks. NULL, or why it cannot be. */
+static const char *
+answer_ask (Call *call, const Frame *asked)
+{
+  const RunnerEvents *events = call->runner->setting.events;
+  if (++call->n_frames > MAX_LOG_FRAMES)
+    return "it asked too often";
+  g_autofree Frame *answer = g_new (Frame, 1);
+  frame_begin (answer, (FrameOp)asked->header.op, FRAME_ANSWER, asked->header.call);
+  events->ask (asked, answer, call->data);
+  ChannelResult sent = channel_send (call->channel, answer);
+  secret_wipe (answer->payload, MIN (answer->header.length, FRAME_MAX_PAYLOAD));
+  /* One that has gone is seen as such. */
+  return sent == CHANNEL_FRAME || sent == CHANNEL_CLOSED ? NULL : "it does not read";
 }
 
 /* Takes a frame from the call's process; it may be anything. NULL, or why it makes no sense. */
 static const char *
 take_frame (Call *call, const Frame *frame, const ChannelReceipt *receipt)
 {
-  FrameVerdict verdict = frame_check (frame, receipt->n_bytes, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, 0);
+  const RunnerEvents *events = call->runner->setting.events;
+  FrameVerdict verdict = frame_check (frame, receipt->n_bytes, FRAME_FROM_RUNNER, FRAME_PHASE_CALL,
+                                      events != NULL ? events->grants : 0);
   if (verdict != FRAME_FINE)
     return "it sent what is no frame of a call";
   if (frame->header.op == FRAME_OP_HELLO ? call->pid != 0 : call->pid == 0 || call->pid != receipt->pid)
@@ -271,6 +298,8 @@ take_frame (Call *call, const Frame *frame, const ChannelReceipt *receipt)
         return "it flooded the log";
       log_line (call, frame);
     }
+  else if (frame->header.flags == FRAME_ASK)
+    return answer_ask (call, frame);
   else if (frame->header.op != call->request->header.op || frame->header.call != call->request->header.call)
     return "it answered what was not asked";
   else if (frame->header.status != FRAME_STATUS_OK)
@@ -342,8 +371,17 @@ static void
 on_ready (Launch *launch, const LaunchReady *ready, gpointer data)
 {
   ModuleRunner *runner = data;
-  frame_begin (runner->frame, FRAME_OP_LOAD_MODULE, FRAME_ASK, launch_next_call (launch));
-  if (!launch_send (launch, runner->frame))
+  int data_fd = runner->setting.data;
+  frame_begin (runner->frame, runner->descriptor != NULL ? FRAME_OP_LOAD_DESCRIBED : FRAME_OP_LOAD_MODULE,
+               FRAME_ASK, launch_next_call (launch));
+  if (runner->descriptor != NULL)
+    {
+      const char *slash = strrchr (runner->module->name, '/');
+      frame_put_text (runner->frame, slash != NULL ? slash + 1 : runner->module->name);
+      frame_put_bytes (runner->frame, g_bytes_get_data (runner->descriptor, NULL),
+                       g_bytes_get_size (runner->descriptor));
+    }
+  if (!launch_send_with (launch, runner->frame, &data_fd, data_fd >= 0 ? 1 : 0))
     {
       kill_zygote (runner, "it does not read");
       return;
@@ -396,6 +434,8 @@ on_call_ended (ModuleRunner *runner, FrameReader *reader)
       drain (call);
       if (g_queue_find (&runner->running, call) == NULL || !call->is_over)
         return;
+      /* Nobody else kills it but the kernel, at the end of its processor time. */
+      call->is_late = by_signal == SIGXCPU || by_signal == SIGKILL;
       g_autofree char *reason
           = by_signal != 0
                 ? g_strdup_printf ("it crashed by signal %d (%s)", by_signal, g_strsignal (by_signal))
@@ -411,7 +451,7 @@ on_frame (Launch *launch, const Frame *frame, gpointer data)
   ModuleRunner *runner = data;
   FrameReader reader;
   frame_read (&reader, frame);
-  if (frame->header.op == FRAME_OP_LOAD_MODULE)
+  if (frame->header.op == FRAME_OP_LOAD_MODULE || frame->header.op == FRAME_OP_LOAD_DESCRIBED)
     on_loaded (runner, frame);
   else if (frame->header.op == FRAME_OP_CALL_ENDED)
     {
@@ -481,22 +521,40 @@ on_ended (Launch *launch, const LaunchEnd *end, gpointer data)
   pump (runner);
 }
 
+/* The object to be loaded, and its descriptor if it has one. */
+static int
+seal_object (ModuleRunner *runner, GError **error)
+{
+  Registry *registry = runner->setting.registry;
+  g_clear_pointer (&runner->descriptor, g_bytes_unref);
+  if (!runner->module->is_described)
+    return registry_seal (registry, runner->module, error);
+  g_autoptr (GError) problem = NULL;
+  int object = registry_seal_described (registry, runner->module, &runner->descriptor, &problem);
+  if (object >= 0)
+    return object;
+  if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_INVALID_DATA))
+    registry_note_unsuitable (registry, runner->module, problem->message);
+  g_propagate_error (error, g_steal_pointer (&problem));
+  return -1;
+}
+
 static gboolean
 start_zygote (ModuleRunner *runner, GError **error)
 {
   static const LaunchEvents events
       = { .ready = on_ready, .frame = on_frame, .strike = on_strike, .ended = on_ended };
-  int object = registry_seal (runner->setting.registry, runner->module, error);
+  int object = seal_object (runner, error);
   if (object < 0)
     return FALSE;
   LaunchSpec spec = {
-    .kind = "keygen",
+    .kind = runner->descriptor != NULL ? "legacy-keygen" : runner->setting.kind,
     .profile = LAUNCH_SERVER,
     .sealed_object = object,
     .memory_bytes = runner->setting.memory_bytes,
     .cpu_s = runner->setting.cpu_s,
     .deadline_ms = runner->setting.deadline_ms,
-    .max_calls = MAX_CALLS,
+    .max_calls = runner->setting.max_calls * runner->setting.n_beside,
     .uid = runner->module->uid,
   };
   runner->launch = launcher_start (runner->setting.launcher, &spec, &events, runner, error);
@@ -546,6 +604,8 @@ dispatch (ModuleRunner *runner)
     }
   g_queue_pop_head (&runner->waiting);
   g_queue_push_tail (&runner->running, call);
+  if (runner->setting.events != NULL && runner->setting.events->begin != NULL)
+    runner->setting.events->begin (call->data);
   call->channel = ends[0];
   call->due_us = g_get_monotonic_time () + runner->setting.deadline_ms * G_GINT64_CONSTANT (1000);
   call->source = g_unix_fd_source_new (ends[0], G_IO_IN);
@@ -568,7 +628,7 @@ pump (ModuleRunner *runner)
       kill_zygote (runner, "its file changed");
     }
   while (runner->state == ZYGOTE_SERVING && runner->generation == runner->module->generation
-         && !g_queue_is_empty (&runner->waiting) && g_queue_get_length (&runner->running) < MAX_CALLS
+         && !g_queue_is_empty (&runner->waiting) && g_queue_get_length (&runner->running) < runner->setting.max_calls
          && dispatch (runner))
     {
     }
@@ -594,7 +654,10 @@ look_at_call (Call *call, gint64 now_us)
   if (call->is_over)
     finish_running (call, RUNNER_CALL_FAULT, "it ended without an answer");
   else if (call->fault == NULL)
-    condemn (call, "it was still running at its deadline");
+    {
+      call->is_late = TRUE;
+      condemn (call, "it was still running at its deadline");
+    }
   else
     {
       /* Killed, and yet somebody holds its channel: more than one process. */
@@ -659,8 +722,21 @@ module_runner_free (ModuleRunner *runner)
             && g_queue_is_empty (&runner->waiting));
   g_source_destroy (runner->tick);
   g_source_unref (runner->tick);
+  g_clear_pointer (&runner->descriptor, g_bytes_unref);
   g_free (runner->frame);
   g_free (runner);
+}
+
+gboolean
+module_runner_is_idle (const ModuleRunner *runner)
+{
+  return runner->waiting.length == 0 && runner->running.length == 0;
+}
+
+gboolean
+module_runner_is_alive (const ModuleRunner *runner)
+{
+  return runner->launch != NULL;
 }
 
 gboolean

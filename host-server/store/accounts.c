@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Who keeps things for accounts outside the account's own tables. */
-static const char *const rooms[] = { "im", "market" };
+static const char *const rooms[] = { "im", "market", "functions" };
 
 typedef enum
 {

@@ -41,7 +41,7 @@ void accounts_create (Store *store, const char *local, const Secret *password, A
 void accounts_set_password (Store *store, const char *local, const Secret *password, AccountsDone done,
                             gpointer data);
 /* Removes the account, and writes in the same commit a note for each room that keeps things of its own for
- * accounts ("im", "market"), so that a crash before their hooks ran leaves nothing behind. */
+ * accounts ("im", "market", "functions"), so that a crash before their hooks ran leaves nothing behind. */
 void accounts_remove (Store *store, const char *local, AccountsDone done, gpointer data);
 
 typedef void (*AccountsFunc) (const char *uuid, const char *local, gint64 created_us, gpointer data);

@@ -45,7 +45,7 @@ static const char *const steps[] = {
   "  plugin TEXT NOT NULL REFERENCES plugin (id),"
   "  digest BLOB NOT NULL,"
   "  sealed BLOB NOT NULL,"
-  "  state TEXT NOT NULL," /* free | delivered | burned */
+  "  state TEXT NOT NULL," /* free | delivered | burned; frozen: free in a backup, and perhaps given out since */
   "  line TEXT,"
   "  generation BIGINT,"
   "  UNIQUE (plugin, digest));"
@@ -109,7 +109,7 @@ static const char *const steps[] = {
   "  purchase TEXT NOT NULL REFERENCES purchase (id),"
   "  payment TEXT NOT NULL,"
   "  amount_minor BIGINT NOT NULL,"
-  "  source TEXT NOT NULL," /* callback | poll | refund */
+  "  source TEXT NOT NULL," /* callback | poll | refund | reconcile */
   "  recorded_us BIGINT NOT NULL,"
   "  UNIQUE (provider, id, kind));"
   "CREATE INDEX ledger_purchase ON ledger (purchase);"
@@ -142,7 +142,7 @@ static const char *const steps[] = {
   "  id TEXT PRIMARY KEY,"
   "  provider TEXT NOT NULL,"
   "  webhook_id TEXT NOT NULL,"
-  "  state TEXT NOT NULL," /* waiting | review | matched */
+  "  state TEXT NOT NULL," /* waiting | review | refunding | matched | closed */
   "  reason TEXT NOT NULL,"
   "  body BLOB NOT NULL,"
   "  attempt BIGINT NOT NULL,"
@@ -247,7 +247,26 @@ static const char *const steps[] = {
   "DROP INDEX job_due;"
   "CREATE INDEX job_next ON job ((CASE WHEN not_before_us > lease_until_us THEN not_before_us"
   "  ELSE lease_until_us + 1 END));"
-  "CREATE INDEX unmatched_done ON unmatched (first_seen_us) WHERE state = 'matched'",
+  "CREATE INDEX unmatched_done ON unmatched (first_seen_us) WHERE state = 'matched';"
+  /* Nothing asks by version: a user's entitlements are read by their key. Every change moved an entry of it,
+   * anywhere in the file. */
+  "DROP INDEX entitlement_ver",
+
+  /* Deliveries as evidence: the key of the ring that matched, and the headers that were looked at. An unmatched one can be
+   * closed by a person, with a note; refund: what the provider calls the refund of its payment. The rest is what a line
+   * is looked up by. */
+  "ALTER TABLE inbox ADD COLUMN secret TEXT;"
+  "ALTER TABLE inbox ADD COLUMN headers TEXT;"
+  "ALTER TABLE unmatched ADD COLUMN note TEXT;"
+  "ALTER TABLE unmatched ADD COLUMN refund TEXT;"
+  "ALTER TABLE unmatched ADD COLUMN refunded_payment TEXT;"
+  "ALTER TABLE unmatched ADD COLUMN closed_us BIGINT NOT NULL DEFAULT 0;"
+  "CREATE INDEX unmatched_refunded ON unmatched (provider, refunded_payment)"
+  "  WHERE refunded_payment IS NOT NULL;"
+  "CREATE INDEX unmatched_open ON unmatched (first_seen_us) WHERE state IN ('waiting', 'review', 'refunding');"
+  "CREATE INDEX issued_serial_line ON issued_serial (line, generation);"
+  "CREATE INDEX pool_key_frozen ON pool_key (plugin) WHERE state = 'frozen';"
+  "CREATE INDEX refund_open ON refund (changed_us) WHERE state IN ('due', 'sent')",
 };
 
 const SchemaFamily market_schema = { "market", STORE_MARKET, steps, G_N_ELEMENTS (steps) };

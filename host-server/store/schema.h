@@ -18,6 +18,9 @@ extern const SchemaFamily signing_schema;  /* signing-schema.c */
 extern const SchemaFamily receipts_schema; /* receipts-schema.c */
 extern const SchemaFamily commands_schema; /* commands-schema.c */
 extern const SchemaFamily packages_schema; /* packages-schema.c */
+extern const SchemaFamily operations_schema; /* operations-schema.c */
+extern const SchemaFamily functions_schema;        /* functions-schema.c */
+extern const SchemaFamily function_results_schema; /* functions-schema.c */
 extern const SchemaFamily roster_schema;   /* im-schema.c */
 extern const SchemaFamily offline_schema;  /* im-schema.c */
 

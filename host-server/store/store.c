@@ -1,5 +1,7 @@
 #include "host-server/store/store.h"
 
+#include "host-server/store/folder-lock.h"
+#include "host-server/store/restore.h"
 #include "host-server/store/schema.h"
 #include "host-server/store/seal.h"
 #include "host-server/store/writer.h"
@@ -9,8 +11,6 @@
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define N_FILES   2
@@ -66,27 +66,6 @@ worker_run (gpointer job_data, gpointer store_data)
   Store *store = store_data;
   job->compute (job->data);
   returns_take_one (store->returns, job);
-}
-
-/* Two servers on one folder would each believe to own every lease. */
-static gboolean
-lock_folder (Store *store, GError **error)
-{
-  g_autofree char *path = g_build_filename (store->folder, "store.lock", NULL);
-  store->lock_fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (store->lock_fd < 0)
-    {
-      int code = errno;
-      g_set_error (error, DB_ERROR, code == ENOSPC ? DB_ERROR_FULL : DB_ERROR_READ_ONLY,
-                   "cannot open '%s': %s", path, g_strerror (code));
-      return FALSE;
-    }
-  if (flock (store->lock_fd, LOCK_EX | LOCK_NB) != 0)
-    {
-      g_set_error (error, DB_ERROR, DB_ERROR_BUSY, "another server uses '%s'", store->folder);
-      return FALSE;
-    }
-  return TRUE;
 }
 
 /* A new key beside an old database would make every sealed value unreadable, so the database knows its key.
@@ -166,7 +145,8 @@ store_open (const char *folder, const char *key_file, GError **error)
                    "cannot make the folder '%s': %s", folder, g_strerror (code));
       return NULL;
     }
-  if (!lock_folder (store, error))
+  store->lock_fd = folder_lock (folder, error);
+  if (store->lock_fd < 0 || !restore_finish (folder, error))
     return NULL;
   for (StoreFile file = 0; file < N_FILES; file++)
     if (!open_file (store, file, key_file != NULL ? key_file : default_key_file, error))
@@ -268,6 +248,22 @@ copy_key (const char *from, const char *folder, GError **error)
   return is_copied;
 }
 
+static gboolean
+sync_path (const char *path, GError **error)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  gboolean is_synced = fd >= 0 && fsync (fd) == 0;
+  if (!is_synced)
+    {
+      int code = errno;
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "cannot sync '%s': %s", path,
+                   g_strerror (code));
+    }
+  if (fd >= 0)
+    close (fd);
+  return is_synced;
+}
+
 static void
 remove_partial (const char *folder)
 {
@@ -310,6 +306,13 @@ backup_work (Db *db, gpointer data, GError **error)
     }
   if (is_copied && store->inner_key_file != NULL)
     is_copied = copy_key (store->inner_key_file, partial, error);
+  /* Whole means on the disk, too. */
+  for (gsize i = 0; i < N_FILES && is_copied; i++)
+    {
+      g_autofree char *path = g_build_filename (partial, file_names[i], NULL);
+      is_copied = sync_path (path, error);
+    }
+  is_copied = is_copied && sync_path (partial, error);
   if (is_copied && g_rename (partial, backup->path) != 0)
     {
       int code = errno;

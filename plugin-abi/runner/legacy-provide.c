@@ -1,88 +1,108 @@
 #include "plugin-abi/runner/legacy.h"
-#include "plugin-abi/runner/legacy-stub.h"
 
 #include <host/module.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What an imported symbol returns as text or number. */
 static const char *
-text_of (const ClientLoad *load, DescriptorVariable variable)
-{
-  switch (variable)
-    {
-    case DESCRIPTOR_VARIABLE_USER:
-      return load->user;
-    case DESCRIPTOR_VARIABLE_JID:
-      return load->jid;
-    case DESCRIPTOR_VARIABLE_DOMAIN:
-      return load->domain;
-    case DESCRIPTOR_VARIABLE_SERIAL:
-      return load->serial;
-    case DESCRIPTOR_VARIABLE_DATADIR:
-      return load->datadir;
-    case DESCRIPTOR_VARIABLE_LOCALE:
-      return load->locale;
-    default:
-      return "";
-    }
-}
-
-static int64_t
-integer_of (DescriptorType type, const void *value)
-{
-  switch (type)
-    {
-    case DESCRIPTOR_I8:
-      return *(const int8_t *)value;
-    case DESCRIPTOR_I16:
-      return *(const int16_t *)value;
-    case DESCRIPTOR_U8:
-      return *(const uint8_t *)value;
-    case DESCRIPTOR_U16:
-      return *(const uint16_t *)value;
-    case DESCRIPTOR_U32:
-      return *(const uint32_t *)value;
-    case DESCRIPTOR_I64:
-    case DESCRIPTOR_U64:
-      return *(const int64_t *)value;
-    default:
-      return *(const int32_t *)value;
-    }
-}
-
-static const char *
-text_arg (int8_t index, void **args, const char *instead)
+text_arg (int8_t index, void **args)
 {
   const char *text = index >= 0 ? *(const char **)args[index] : NULL;
 
-  return text != NULL ? text : instead;
+  return text != NULL ? text : "";
+}
+
+static int64_t
+integer_arg (const DescriptorProvide *provide, int8_t index, void **args)
+{
+  return index >= 0 ? legacy_read_integer (provide->args[index], args[index]) : 0;
+}
+
+/* The text of a deed: to its NUL, or as long as the object says. */
+static size_t
+text_length (const DescriptorProvide *provide, void **args, size_t most)
+{
+  const char *text = text_arg (provide->text_arg, args);
+  int64_t length = integer_arg (provide, provide->length_arg, args);
+
+  if (provide->length_arg < 0)
+    return strnlen (text, most);
+  return length <= 0 ? 0 : strnlen (text, (uint64_t)length < most ? (size_t)length : most);
 }
 
 /* Old hosts numbered their levels like syslog: 3 and less are errors, 4 a warning. */
 static uint32_t
 log_level (const DescriptorProvide *provide, void **args)
 {
-  int64_t level;
+  int64_t level = integer_arg (provide, provide->level_arg, args);
 
   if (provide->level_arg < 0)
     return HOST_LOG_INFO;
-  level = integer_of (provide->args[provide->level_arg], args[provide->level_arg]);
   return level <= 3 ? HOST_LOG_ERROR : level == 4 ? HOST_LOG_WARNING : HOST_LOG_INFO;
 }
 
 static void
-notify (Runner *runner, const char *title, const char *text)
+log_text (Legacy *legacy, const DescriptorProvide *provide, void **args)
 {
+  char line[512];
+  size_t length = text_length (provide, args, sizeof line - 1);
+
+  memcpy (line, text_arg (provide->text_arg, args), length);
+  line[length] = '\0';
+  runner_log (legacy->runner, log_level (provide, args), line);
+}
+
+static void
+notify (Runner *runner, const DescriptorProvide *provide, void **args)
+{
+  const char *title = text_arg (provide->title_arg, args);
   Frame *frame = malloc (sizeof *frame);
 
   if (frame == NULL)
     return;
   frame_begin (frame, FRAME_OP_NOTIFY, FRAME_EVENT, 0);
   frame_put_text_len (frame, title, strnlen (title, 200));
-  frame_put_text_len (frame, text, strnlen (text, 2000));
+  frame_put_text_len (frame, text_arg (provide->text_arg, args), text_length (provide, args, 2000));
   (void)runner_tell (runner, frame);
   free (frame);
+}
+
+/* Adds to the answer of the command that runs. What comes when none does, or is too much, is dropped. */
+static void
+say (Legacy *legacy, const DescriptorProvide *provide, void **args)
+{
+  size_t length;
+
+  pthread_mutex_lock (&legacy->lock);
+  if (legacy->is_listening)
+    {
+      length = text_length (provide, args, DESCRIPTOR_MAX_BUFFER - legacy->n_said);
+      memcpy (legacy->said + legacy->n_said, text_arg (provide->text_arg, args), length);
+      legacy->n_said += length;
+      legacy->said[legacy->n_said] = '\0';
+    }
+  pthread_mutex_unlock (&legacy->lock);
+}
+
+/* Writes a variable to the object's buffer: its length, or -1 and an empty text if there is no room for it.
+ */
+static int64_t
+copy (Legacy *legacy, const DescriptorProvide *provide, void **args)
+{
+  char *buffer = *(char **)args[provide->buffer_arg];
+  int64_t size = integer_arg (provide, provide->size_arg, args);
+  const char *text = legacy_get_text (legacy, provide->variable);
+  size_t length = strlen (text);
+
+  if (buffer == NULL || size <= 0)
+    return -1;
+  if ((uint64_t)size <= length)
+    {
+      buffer[0] = '\0';
+      return -1;
+    }
+  memcpy (buffer, text, length + 1);
+  return provide->has_value ? provide->value : (int64_t)length;
 }
 
 /* Any of the object's threads may come here. */
@@ -91,27 +111,34 @@ run_provide (ffi_cif *cif, void *result, void **args, void *user_data)
 {
   LegacyProvide *self = user_data;
   const DescriptorProvide *provide = self->provide;
-  const ClientLoad *load = &self->legacy->load;
-  int64_t number = 0;
+  Legacy *legacy = self->legacy;
+  int64_t number = provide->value;
 
   switch (provide->action)
     {
     case DESCRIPTOR_DO_NOTHING:
-      number = provide->value;
       break;
     case DESCRIPTOR_DO_VALUE:
-      number = load->expiry;
+      number = legacy_get_integer (legacy, provide->variable, provide->time);
       break;
     case DESCRIPTOR_DO_LOG:
-      runner_log (self->legacy->runner, log_level (provide, args), text_arg (provide->text_arg, args, ""));
+      log_text (legacy, provide, args);
       break;
     case DESCRIPTOR_DO_NOTIFY:
-      notify (self->legacy->runner, text_arg (provide->title_arg, args, ""),
-              text_arg (provide->text_arg, args, ""));
+      notify (legacy->runner, provide, args);
+      break;
+    case DESCRIPTOR_DO_OUTPUT:
+      say (legacy, provide, args);
+      break;
+    case DESCRIPTOR_DO_COPY:
+      number = copy (legacy, provide, args);
+      break;
+    case DESCRIPTOR_DO_READY:
+      legacy_thread_say_ready (legacy);
       break;
     }
-  if (provide->result == DESCRIPTOR_CSTR && provide->action == DESCRIPTOR_DO_VALUE)
-    *(const char **)result = text_of (load, provide->variable);
+  if (provide->result == DESCRIPTOR_CSTR)
+    *(const char **)result = legacy_get_text (legacy, provide->variable);
   else if (provide->result == DESCRIPTOR_F32)
     *(float *)result = 0;
   else if (provide->result == DESCRIPTOR_F64)
@@ -134,7 +161,6 @@ legacy_provide_prepare (Legacy *legacy, const char **reason)
           return false;
         }
     }
-  legacy->stub_fd = legacy_stub_open ();
   return true;
 }
 
@@ -163,12 +189,10 @@ legacy_provide_define (Legacy *legacy, const char **reason)
           return false;
         }
     }
-  if (descriptor->n_provides == 0)
-    return true;
-  table = legacy_stub_load (legacy->stub_fd, names, descriptor->n_provides, reason);
-  if (table == NULL)
-    return false;
-  for (unsigned i = 0; i < descriptor->n_provides; i++)
+  table = descriptor->n_provides > 0 ? legacy_stub_load (&legacy->stub, names, descriptor->n_provides, reason)
+                                     : NULL;
+  legacy_stub_close (&legacy->stub);
+  for (unsigned i = 0; table != NULL && i < descriptor->n_provides; i++)
     table[i] = legacy->provides[i].code;
-  return true;
+  return table != NULL || descriptor->n_provides == 0;
 }

@@ -72,10 +72,25 @@ typedef struct
   void *table[MAX_NAMES];
 } Data;
 
-int
-legacy_stub_open (void)
+/* More than the longest descriptor's names take. */
+#define IMAGE_SIZE (16 * PAGE)
+
+bool
+legacy_stub_open (LegacyStub *stub)
 {
-  return memfd_create ("host-symbols", MFD_CLOEXEC);
+  *stub = (LegacyStub){ .fd = memfd_create ("host-symbols", MFD_CLOEXEC) };
+  if (stub->fd < 0 || ftruncate (stub->fd, IMAGE_SIZE) != 0)
+    return false;
+  stub->image = mmap (NULL, IMAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, stub->fd, 0);
+  return stub->image != MAP_FAILED;
+}
+
+void
+legacy_stub_close (LegacyStub *stub)
+{
+  (void)munmap (stub->image, IMAGE_SIZE);
+  close (stub->fd);
+  *stub = (LegacyStub){ .fd = -1 };
 }
 
 static void
@@ -149,48 +164,28 @@ build (uint8_t *image, size_t data_at, const char *const *names, size_t n)
   return true;
 }
 
-static bool
-write_all (int fd, const uint8_t *bytes, size_t length)
-{
-  while (length > 0)
-    {
-      ssize_t written = write (fd, bytes, length);
-
-      if (written <= 0)
-        return false;
-      bytes += written;
-      length -= (size_t)written;
-    }
-  return true;
-}
-
 void **
-legacy_stub_load (int fd, const char *const *names, size_t n, const char **reason)
+legacy_stub_load (LegacyStub *stub, const char *const *names, size_t n, const char **reason)
 {
   size_t size = sizeof (Code) + 1, data_at;
   struct link_map *map = NULL;
-  uint8_t *image;
-  void *object = NULL;
+  void *object;
   char path[32];
 
   for (size_t i = 0; i < n; i++)
     size += strlen (names[i]) + 1;
   data_at = (size + PAGE - 1) / PAGE * PAGE;
-  size = data_at + sizeof (Data);
-  image = calloc (1, size);
-  if (image == NULL || n > MAX_NAMES || !build (image, data_at, names, n))
-    *reason = "imported host symbols are not supported on this machine";
-  else if (fd < 0 || !write_all (fd, image, size))
-    *reason = "the object that defines the host's symbols cannot be written";
-  else
+  if (n > MAX_NAMES || data_at + sizeof (Data) > IMAGE_SIZE || !build (stub->image, data_at, names, n))
     {
-      snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-      object = dlopen (path, RTLD_NOW | RTLD_GLOBAL);
-      if (object == NULL || dlinfo (object, RTLD_DI_LINKMAP, &map) != 0)
-        *reason = dlerror ();
+      *reason = "imported host symbols are not supported on this machine";
+      return NULL;
     }
-  free (image);
-  if (fd >= 0)
-    close (fd);
-  return map != NULL ? ((Data *)(map->l_addr + data_at))->table : NULL;
+  snprintf (path, sizeof path, "/proc/self/fd/%d", stub->fd);
+  object = dlopen (path, RTLD_NOW | RTLD_GLOBAL);
+  if (object == NULL || dlinfo (object, RTLD_DI_LINKMAP, &map) != 0)
+    {
+      *reason = dlerror ();
+      return NULL;
+    }
+  return ((Data *)(map->l_addr + data_at))->table;
 }

@@ -9,10 +9,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* Before confinement: the memory file, which cannot be made later. -1 with errno. */
-int legacy_stub_open (void);
+/* The object in the making: a memory file, mapped so that it is written without a system call. */
+typedef struct
+{
+  int fd;
+  uint8_t *image;
+} LegacyStub;
 
-/* Writes a stub that defines the @n functions @names to @fd, loads and closes it. Returns its table of @n
- * addresses, to be filled; NULL with *@reason. */
-void **legacy_stub_load (int fd, const char *const *names, size_t n, const char **reason);
+/* Before confinement: makes the file, which cannot be done later. False with errno. */
+bool legacy_stub_open (LegacyStub *stub);
+
+/* Writes a stub that defines the @n functions @names, and loads it. Returns its table of @n addresses, to be
+ * filled; NULL with *@reason. */
+void **legacy_stub_load (LegacyStub *stub, const char *const *names, size_t n, const char **reason);
+/* Before anything of the vendor's is loaded: nobody may write the file any more, or share memory by it. */
+void legacy_stub_close (LegacyStub *stub);

@@ -58,6 +58,64 @@ find (Legacy *legacy, const char *name, Symbol *symbol, char *why, size_t why_si
   return symbol->data != NULL;
 }
 
+static bool
+find_functions (Legacy *legacy, const DescriptorCall *call, LegacyCall *prepared, char *why, size_t why_size)
+{
+  Symbol symbol;
+
+  /* Functions behind a handle are there when the handle is. */
+  if (call->signature.n_slots == 0)
+    {
+      if (!find (legacy, call->signature.symbol, &symbol, why, why_size))
+        return false;
+      prepared->function = symbol.function;
+    }
+  if (call->free_symbol != NULL)
+    {
+      if (!find (legacy, call->free_symbol, &symbol, why, why_size))
+        return false;
+      prepared->free_text = symbol.free_text;
+    }
+  return true;
+}
+
+static bool
+describe_call (const DescriptorSignature *signature, LegacyCall *prepared, char *why, size_t why_size)
+{
+  for (unsigned i = 0; i < signature->n_args; i++)
+    {
+      const DescriptorArg *arg = &signature->args[i];
+      bool is_pointer = arg->kind == DESCRIPTOR_ARG_OUT || arg->kind == DESCRIPTOR_ARG_INOUT
+                        || arg->kind == DESCRIPTOR_ARG_BUFFER || arg->kind == DESCRIPTOR_ARG_ROOM;
+
+      prepared->types[i] = is_pointer ? &ffi_type_pointer : legacy_ffi_type (arg->type);
+    }
+  if (ffi_prep_cif (&prepared->cif, FFI_DEFAULT_ABI, signature->n_args, legacy_ffi_type (signature->result),
+                    prepared->types)
+      == FFI_OK)
+    return true;
+  snprintf (why, why_size, "'%s' cannot be called on this machine", signature->symbol);
+  return false;
+}
+
+/* Handles that are variables of the object. */
+static bool
+find_handles (Legacy *legacy, char *why, size_t why_size)
+{
+  const Descriptor *descriptor = legacy->load.descriptor;
+  Symbol symbol;
+
+  for (unsigned i = 0; i < descriptor->n_own; i++)
+    {
+      if (descriptor->own[i].symbol == NULL)
+        continue;
+      if (!find (legacy, descriptor->own[i].symbol, &symbol, why, why_size))
+        return false;
+      legacy->own[i].pointer = descriptor->own[i].is_content ? *(void **)symbol.data : symbol.data;
+    }
+  return true;
+}
+
 bool
 legacy_symbols_find (Legacy *legacy, char *why, size_t why_size)
 {
@@ -65,36 +123,11 @@ legacy_symbols_find (Legacy *legacy, char *why, size_t why_size)
   Symbol symbol;
 
   for (unsigned i = 0; i < descriptor->n_calls; i++)
-    {
-      const DescriptorCall *call = &descriptor->calls[i];
-      const DescriptorSignature *signature = &call->signature;
-      LegacyCall *prepared = &legacy->calls[i];
-
-      if (!find (legacy, signature->symbol, &symbol, why, why_size))
-        return false;
-      prepared->function = symbol.function;
-      if (call->free_symbol != NULL)
-        {
-          if (!find (legacy, call->free_symbol, &symbol, why, why_size))
-            return false;
-          prepared->free_text = symbol.free_text;
-        }
-      for (unsigned j = 0; j < signature->n_args; j++)
-        {
-          const DescriptorArg *arg = &signature->args[j];
-          bool is_pointer = arg->kind == DESCRIPTOR_ARG_OUT || arg->kind == DESCRIPTOR_ARG_INOUT
-                            || arg->kind == DESCRIPTOR_ARG_BUFFER;
-
-          prepared->types[j] = is_pointer ? &ffi_type_pointer : legacy_ffi_type (arg->type);
-        }
-      if (ffi_prep_cif (&prepared->cif, FFI_DEFAULT_ABI, signature->n_args,
-                        legacy_ffi_type (signature->result), prepared->types)
-          != FFI_OK)
-        {
-          snprintf (why, why_size, "'%s' cannot be called on this machine", signature->symbol);
-          return false;
-        }
-    }
+    if (!find_functions (legacy, &descriptor->calls[i], &legacy->calls[i], why, why_size)
+        || !describe_call (&descriptor->calls[i].signature, &legacy->calls[i], why, why_size))
+      return false;
+  if (!find_handles (legacy, why, why_size))
+    return false;
   if (descriptor->deliver_global != NULL)
     return find (legacy, descriptor->deliver_global, &symbol, why, why_size);
   return true;

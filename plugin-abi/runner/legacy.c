@@ -3,91 +3,13 @@
 #include "plugin-abi/runner/legacy.h"
 #include "plugin-abi/runner/resolve.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static bool
 prepare (Runner *runner, const char **reason)
 {
-  Legacy *legacy = calloc (1, sizeof *legacy);
-
-  if (legacy == NULL || (legacy->output = malloc (DESCRIPTOR_MAX_BUFFER + 1)) == NULL)
-    {
-      *reason = "out of memory";
-      return false;
-    }
-  legacy->runner = runner;
-  runner_set_state (runner, legacy);
   resolve_init (runner);
-  return legacy_provide_prepare (legacy, reason);
-}
-
-/* The serial where the object looks for it before any call: its environment, a file. */
-static bool
-deliver_before (const ClientLoad *load, const char **reason)
-{
-  const Descriptor *descriptor = load->descriptor;
-  size_t length = strlen (load->serial);
-  bool is_written;
-  int fd;
-
-  if (descriptor->deliver_env != NULL && setenv (descriptor->deliver_env, load->serial, 1) != 0)
-    {
-      *reason = "the serial cannot be put into the environment";
-      return false;
-    }
-  if (descriptor->deliver_file == NULL)
-    return true;
-  fd = open (descriptor->deliver_file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-  is_written = fd >= 0 && write (fd, load->serial, length) == (ssize_t)length;
-  if (fd >= 0 && close (fd) != 0)
-    is_written = false;
-  if (!is_written)
-    *reason = "the serial's file cannot be written";
-  return is_written;
-}
-
-/* The serial where the object looks for it once it is loaded: a variable of its own. */
-static bool
-deliver_after (const Legacy *legacy, const char **reason)
-{
-  const ClientLoad *load = &legacy->load;
-  const Descriptor *descriptor = load->descriptor;
-  void *global;
-
-  if (descriptor->deliver_global == NULL)
-    return true;
-  global = dlsym (legacy->object, descriptor->deliver_global);
-  if (descriptor->deliver_global_size == 0)
-    {
-      *(char **)global = load->serial;
-      return true;
-    }
-  if (strlen (load->serial) >= descriptor->deliver_global_size)
-    {
-      *reason = "the serial is longer than the plugin's variable for it";
-      return false;
-    }
-  strcpy (global, load->serial);
-  return true;
-}
-
-static bool
-make_buffers (Legacy *legacy)
-{
-  for (unsigned i = 0; i < legacy->load.descriptor->n_own; i++)
-    {
-      uint32_t size = legacy->load.descriptor->own[i].size;
-
-      if (size > 0 && (legacy->own[i].pointer = calloc (1, size)) == NULL)
-        return false;
-    }
-  return true;
+  return legacy_prepare (runner, reason);
 }
 
 static void
@@ -95,102 +17,68 @@ load (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *an
 {
   Legacy *legacy = runner_get_state (runner);
   ClientLoad *loaded = &legacy->load;
-  const char *reason = "out of memory";
-  char why[200];
 
   if (!client_load_read (loaded, runner, DESCRIPTOR_LEGACY, request, header, answer))
     return;
-  if (!legacy_provide_define (legacy, &reason) || (loaded->is_to_run && !deliver_before (loaded, &reason)))
-    {
-      frame_answer (answer, header, FRAME_STATUS_FAILED, reason);
-      return;
-    }
-  legacy->object = runner_open_object (runner, &reason);
-  if (legacy->object == NULL)
-    {
-      frame_answer (answer, header, FRAME_STATUS_UNSUPPORTED, reason);
-      return;
-    }
-  if (!legacy_symbols_find (legacy, why, sizeof why)
-      || !legacy_symbols_check_imports (legacy, why, sizeof why))
-    {
-      frame_answer (answer, header, FRAME_STATUS_UNSUPPORTED, why);
-      return;
-    }
-  if (!make_buffers (legacy) || (loaded->is_to_run && !deliver_after (legacy, &reason)))
-    {
-      frame_answer (answer, header, FRAME_STATUS_FAILED, reason);
-      return;
-    }
-  frame_put_u32 (answer, loaded->descriptor->needs_serial ? FRAME_LOADED_NEEDS_SERIAL : 0);
-}
-
-/* Our account of a call that failed, in the plugin's own words if it has a function for that. */
-static const char *
-explain (Legacy *legacy, const DescriptorCall *call, int64_t code, char *why, size_t why_size)
-{
-  LegacyOutcome message;
-
-  if (legacy->load.descriptor->message_call >= 0)
-    {
-      legacy_call (legacy, (unsigned)legacy->load.descriptor->message_call, NULL, code, &message);
-      if (message.has_output && legacy->output[0] != '\0')
-        return legacy->output;
-    }
-  snprintf (why, why_size, "%s returned %lld", call->signature.symbol, (long long)code);
-  return why;
+  if (loaded->descriptor->is_keygen && loaded->is_to_run)
+    frame_answer (answer, header, FRAME_STATUS_REFUSED, "it is a keygen, which belongs on a server");
+  else if (legacy_open (legacy, header, answer))
+    frame_put_u32 (answer, loaded->descriptor->needs_serial ? FRAME_LOADED_NEEDS_SERIAL : 0);
 }
 
 static void
 run_phase (Legacy *legacy, uint32_t phase, Frame *answer)
 {
   const Descriptor *descriptor = legacy->load.descriptor;
-  DescriptorClass class = DESCRIPTOR_CLASS_OK;
+  const DescriptorSteps *steps = phase < DESCRIPTOR_PHASE_KEYGEN ? &descriptor->phases[phase] : NULL;
+  LegacyOutcome outcome = { .class = DESCRIPTOR_CLASS_OK };
   const char *text = "";
   int64_t expires = 0;
-  char why[160];
 
-  for (unsigned i = 0; phase < DESCRIPTOR_N_PHASES && i < descriptor->phases[phase].n_steps; i++)
+  for (unsigned i = 0; steps != NULL && i < steps->n_steps && outcome.class == DESCRIPTOR_CLASS_OK; i++)
     {
-      unsigned index = descriptor->phases[phase].steps[i];
-      LegacyOutcome outcome;
+      unsigned index = steps->steps[i];
 
-      legacy_call (legacy, index, NULL, 0, &outcome);
-      class = outcome.class;
+      if (steps->is_threaded && i == steps->n_steps - 1u)
+        legacy_thread_start (legacy, index, &outcome);
+      else
+        legacy_call (legacy, index, NULL, 0, &outcome);
       if (outcome.expires != 0)
         expires = outcome.expires;
-      if (class != DESCRIPTOR_CLASS_OK)
-        {
-          text = explain (legacy, &descriptor->calls[index], outcome.code, why, sizeof why);
-          break;
-        }
+      if (outcome.class != DESCRIPTOR_CLASS_OK)
+        text = legacy_explain (legacy, &descriptor->calls[index], &outcome);
     }
-  client_answer_phase (answer, class, expires, text);
+  client_answer_phase (answer, outcome.class, expires, text);
 }
 
 static void
 run_command (Legacy *legacy, const char *name, const char *input, const FrameHeader *header, Frame *answer)
 {
   const Descriptor *descriptor = legacy->load.descriptor;
-  char why[160];
+  const DescriptorCommand *command = NULL;
+  const DescriptorCall *call;
+  LegacyOutcome outcome;
 
   for (unsigned i = 0; i < descriptor->n_commands; i++)
+    if (strcmp (descriptor->commands[i].name, name) == 0)
+      command = &descriptor->commands[i];
+  if (command == NULL)
     {
-      const DescriptorCommand *command = &descriptor->commands[i];
-      LegacyOutcome outcome;
-
-      if (strcmp (command->name, name) != 0)
-        continue;
-      legacy_call (legacy, command->call, input, 0, &outcome);
-      if (outcome.class == DESCRIPTOR_CLASS_OK)
-        client_answer_command (answer, outcome.class, outcome.has_output ? legacy->output : "");
-      else
-        client_answer_command (
-            answer, outcome.class,
-            explain (legacy, &descriptor->calls[command->call], outcome.code, why, sizeof why));
+      frame_answer (answer, header, FRAME_STATUS_REFUSED, "the plugin has no such command");
       return;
     }
-  frame_answer (answer, header, FRAME_STATUS_REFUSED, "the plugin has no such command");
+  if (legacy_thread_has_failed (legacy, &outcome))
+    {
+      call = &descriptor->calls[legacy->thread.call];
+      client_answer_command (answer, outcome.class, legacy_explain (legacy, call, &outcome));
+      return;
+    }
+  legacy_call (legacy, command->call, input, 0, &outcome);
+  call = &descriptor->calls[command->call];
+  client_answer_command (answer, outcome.class,
+                         outcome.class != DESCRIPTOR_CLASS_OK ? legacy_explain (legacy, call, &outcome)
+                         : outcome.has_output                 ? legacy->output
+                                                              : outcome.text);
 }
 
 static void
@@ -219,6 +107,7 @@ handle (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *
 const RunnerKind runner_legacy = {
   .name = "legacy",
   .load_op = FRAME_OP_LOAD_PLUGIN,
+  .open = legacy_open_files,
   .prepare = prepare,
   .load = load,
   .handle = handle,

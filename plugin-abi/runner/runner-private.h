@@ -29,6 +29,7 @@ struct Runner
   Frame start; /* plan's texts lie in it */
   RunnerOrders orders;
   int call_ruleset; /* server: Landlock 2 */
+  int attachment;   /* server, while it loads: what came with the request; -1: nothing */
 
   Frame frame;  /* what was received */
   Frame answer; /* what the first thread writes */

@@ -12,7 +12,9 @@
 /* What can carry an object. */
 static const RunnerKind *const kinds[] = {
   &runner_keygen,
+  &runner_function,
   &runner_legacy,
+  &runner_legacy_keygen,
   &runner_native,
 };
 
@@ -38,6 +40,12 @@ bool
 runner_may_connect (const Runner *runner)
 {
   return runner->plan.may_connect;
+}
+
+int
+runner_get_attachment (const Runner *runner)
+{
+  return runner->attachment;
 }
 
 void
@@ -156,6 +164,11 @@ confine (Runner *runner, int *listener, SandboxFault *fault)
     }
   if (runner->plan.data[0] != '\0' && runner->plan.uid != 0)
     runner->plan.data = ".";
+  if (runner->kind->open != NULL && !runner->kind->open (runner, &reason))
+    {
+      snprintf (fault->text, sizeof fault->text, "cannot prepare: %s", reason);
+      return false;
+    }
   if (!sandbox_drop (&runner->plan, fault))
     return false;
   if (runner->kind->prepare != NULL && !runner->kind->prepare (runner, &reason))

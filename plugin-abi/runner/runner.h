@@ -23,6 +23,10 @@ typedef struct
   bool is_server;
   uint16_t load_op; /* the one request of phase LOAD */
 
+  /* Before anything is given up, as the host's own user: files in memory that the limits would forbid. False:
+   * *reason says why. NULL: there are none. */
+  bool (*open) (Runner *runner, const char **reason);
+
   /* Before Landlock and seccomp, after user and limits: what cannot be done later (the first ffi closure,
    * loading libgcc_s). False: *reason says why, and the runner ends. NULL: nothing to do. */
   bool (*prepare) (Runner *runner, const char **reason);
@@ -41,6 +45,9 @@ RunnerProfile runner_get_profile (const Runner *runner);
 const char *runner_get_object (const Runner *runner); /* a path for dlopen(), also of a sealed object */
 const char *runner_get_data (const Runner *runner);   /* the private folder, which is the current one */
 bool runner_may_connect (const Runner *runner);
+
+/* The descriptor that came with the load request; it is closed after the load. -1: none. */
+int runner_get_attachment (const Runner *runner);
 
 /* Opens the object: RTLD_NOW | RTLD_LOCAL, and then forgets the sealed descriptor. NULL: *reason is
  * dlerror()'s. */
@@ -68,5 +75,7 @@ void runner_watch (Runner *runner, int fd, void (*ready) (Runner *runner));
 
 /* The kinds; main.c has the table. */
 extern const RunnerKind runner_keygen;
+extern const RunnerKind runner_function;
 extern const RunnerKind runner_legacy;
+extern const RunnerKind runner_legacy_keygen;
 extern const RunnerKind runner_native;

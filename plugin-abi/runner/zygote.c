@@ -120,6 +120,7 @@ runner_serve_zygote (Runner *runner)
         return 0;
       if (runner->phase == FRAME_PHASE_LOAD)
         {
+          runner->attachment = receipt.fds[0];
           /* After the constructors, which may have set their own. */
           if (!runner_load (runner, &runner->frame) || sigaction (SIGCHLD, &action, NULL) != 0
               || sigprocmask (SIG_BLOCK, &blocked, &open_set) != 0)

@@ -25,7 +25,7 @@ def documented_keys():
         row = re.match(r"\| `([a-z_0-9]+)`(?: ↻)? \| (.*?) \|", line)
         if heading:
             group = heading[1]
-        elif row:
+        elif row and group:
             found[group, row[1]] = row[2]
     return found
 

@@ -41,7 +41,7 @@ ARROWS = {
     "host-client/cli": COMMON + ["host-client/core"],
     "host-client/gtk": COMMON + ["host-client/core"],
     "tests/bench": ["host-server/modules"],
-    "tests": MODULES + ["host-server/market", "host-client/core", "plugin-abi/runner"],
+    "tests": MODULES + ["host-server/market", "host-server/functions", "host-client/core", "plugin-abi/runner"],
 }
 STAND_ALONE = ["keygen-modules", "vendor-kit/plugins", "vendor-kit/functions"]  # a vendor copies these folders
 MAX_LINES = 1000

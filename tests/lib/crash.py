@@ -17,6 +17,7 @@ class CrashingShop(Shop):
         self.host.groups["http"]["listen"] = self.host.addresses["http"]  # the provider keeps calling the same address
         self.host.write_config()
         self.plugin("never", source="plugin-server", base=self.vendor.base)
+        self.vendor.refused.add("never")
         self.fill("dice", [f"SPARE-{number}" for number in range(400)])
         return self
 

@@ -27,11 +27,11 @@ QUICK = {"poll_s": "0.3,0.5", "keygen_retry_s": "0,0.1,0.2", "vendor_timeout_s":
 
 class VendorServer:
     """A plugin server. `answers`: functions (method, request id, body) → (status, object) for the next requests; then it
-    issues, remembers and voids as it should."""
+    issues, remembers and voids as it should, but for the plugins in `refused`."""
 
     def __init__(self):
         self.answers = []
-        self.issued, self.voided, self.requests = {}, set(), []
+        self.issued, self.voided, self.requests, self.refused = {}, set(), [], set()
         vendor = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -72,6 +72,8 @@ class VendorServer:
             return (200, {"serial": self.issued[name]}) if name in self.issued else (404, {"error": "not issued"})
         if name in self.voided:
             return 410, {"error": "void"}
+        if body["plugin"] in self.refused:
+            return 422, {"error": "no"}
         return 201, {"serial": self.issued.setdefault(name, f"VENDOR-{name}")}
 
     def methods(self):

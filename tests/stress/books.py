@@ -139,6 +139,8 @@ def compare_with_provider(market, ledger):
             " WHERE p.price_minor > 0 AND p.phase NOT IN ('review', 'charged-back', 'closed') AND"
             "  (SELECT SUM (CASE kind WHEN 'payment' THEN amount_minor WHEN 'refund' THEN -amount_minor ELSE 0 END)"
             "   FROM ledger WHERE purchase = p.id) > 0 GROUP BY l.account, l.plugin HAVING COUNT (*) > 1")]
+        found += [f"a person has to look at a delivery: {row[0]}" for row in
+                  ours.execute("SELECT reason FROM unmatched WHERE state = 'review'")]
         found += [f"refund {row[0]} is {row[1]}" for row in
                   ours.execute("SELECT id, state FROM refund WHERE state NOT IN ('confirmed', 'rejected')")]
         return found

@@ -119,8 +119,8 @@ class Session:
         """The answering IQ. The server being gone, or silent, is Gone."""
         name = f"q{next(self.numbers)}"
         target = f" to='{self.market if to == 'market' else to}'" if to else ""
-        future = self.waiting[name] = asyncio.get_running_loop().create_future()
         self.send(f"<iq type='{kind}' id='{name}'{target}>{payload}</iq>")
+        future = self.waiting[name] = asyncio.get_running_loop().create_future()
         try:
             return await asyncio.wait_for(future, TIMEOUT_S)
         except TimeoutError:

@@ -12,8 +12,10 @@ LOSABLE_S = 2  # well before an order of the run expires
 PASSED_ON = ("content-type", "webhook-id", "webhook-timestamp", "webhook-signature", "authorization", "idempotency-key")
 
 
-def choose(rng, table):
-    """One of [(weight, what)]."""
+def choose(rng, table, is_calm=False):
+    """One of [(weight, what)]; the first if nothing is to go wrong."""
+    if is_calm:
+        return table[0][1]
     return rng.choices([what for _weight, what in table], [weight for weight, _what in table])[0]
 
 
@@ -33,8 +35,9 @@ class CallbackRoad:
 
     def __init__(self, rng):
         self.rng, self.target = rng, None
+        self.steps = 0  # deliveries that were answered
         self.closed = set()  # orders that were declined
-        self.counts = collections.Counter()
+        self.counts, self.is_calm = collections.Counter(), False
         self.old = collections.deque(maxlen=200)
         self.tasks = set()
         self.server = Server(self.handle)
@@ -42,6 +45,7 @@ class CallbackRoad:
     async def pass_on(self, path, headers, body):
         kept = {name: headers[name] for name in PASSED_ON if name in headers}
         status, _headers, _body = await request(self.target, "POST", path, kept, body)
+        self.steps += status == 200
         self.counts["delivered" if status == 200 else "undelivered" if status == 0 else f"answered {status}"] += 1
         return status
 
@@ -56,7 +60,7 @@ class CallbackRoad:
         task.add_done_callback(self.tasks.discard)
 
     async def handle(self, _method, path, headers, body):
-        kind = choose(self.rng, self.TABLE)
+        kind = choose(self.rng, self.TABLE, self.is_calm)
         self.counts[kind] += 1
         call = (path, headers, body)
         if kind == "delay":
@@ -91,11 +95,11 @@ class ApiRoad:
 
     def __init__(self, rng, target):
         self.rng, self.target = rng, target
-        self.counts = collections.Counter()
+        self.counts, self.is_calm = collections.Counter(), False
         self.server = Server(self.handle)
 
     async def handle(self, method, path, headers, body):
-        kind = choose(self.rng, self.TABLE)
+        kind = choose(self.rng, self.TABLE, self.is_calm)
         self.counts[kind] += 1
         if kind == "refuse":
             return 503, {}, b"{}"
@@ -118,11 +122,11 @@ class Vendor:
         self.rng, self.timeout_s = rng, timeout_s
         self.issued, self.owners = {}, {}  # request → serial, (plugin, user) that really is its own
         self.voided, self.refused, self.others = set(), set(), set()
-        self.counts = collections.Counter()
+        self.counts, self.is_calm = collections.Counter(), False
         self.server = Server(self.handle)
 
     async def handle(self, method, path, _headers, body):
-        kind = choose(self.rng, self.TABLE)
+        kind = choose(self.rng, self.TABLE, self.is_calm)
         self.counts[kind] += 1
         if kind == "away":
             return self.answer(503, {})

@@ -17,6 +17,7 @@ from stress.shopper import Shopper, Witness
 SOURCES = ("keygen", "plugin-server", "pool")
 UNLIMITED = ["streams_per_address", "stanzas_per_s", "bytes_per_s", "bytes_per_s_before_login", "registrations_per_hour",
              "http_connections_per_address", "open_orders_per_user", "orders_per_user_per_day"]
+MAX_STEPS, MAX_LIFE_S = 100, 3  # between two kills
 MARKET = {"poll_s": "0.2,0.4,0.8", "keygen_retry_s": "0,0.1,0.2", "vendor_timeout_s": "1", "sweep_s": "0.3",
           "refund_retry_s": "0,0.1,0.2,0.4,0.8,0.8,0.8,0.8,0.8,0.8,0.8,0.8,0.8,0.8,0.8,0.8", "unmatched_retry_s": "0.1,0.3,0.5",
           "unmatched_alarm_s": "5", "lease_margin_s": "0.5", "expiry_grace_s": "0.2", "order_expiry_s": "4"}
@@ -31,7 +32,7 @@ class Run:
         self.plugins = [f"{source}{number}" for source in SOURCES for number in range(plugins_per_source)] + ["scarce"]
         self.witness, self.is_closing = Witness(), False
         self.up = asyncio.Event()
-        self.violations, self.done = [], 0
+        self.violations, self.done, self.steps = [], 0, 0
         self.stub = self.host = None
         self.roads = []
 
@@ -46,7 +47,7 @@ class Run:
     # --- bringing up
 
     async def bring_up(self):
-        self.stub = Stub(self.folder, "--retry-factor", "0.002", "--fault", "renumber:1", "--fault", "reorder:60", "--fault",
+        self.stub = Stub(self.folder, "--retry-factor", "0.0005", "--fault", "renumber:1", "--fault", "reorder:60", "--fault",
                          "pending-refund:200", "--fault", "late")
         await asyncio.to_thread(self.stub.start)
         self.stub_address = self.stub.address
@@ -118,9 +119,17 @@ class Run:
             for line in found[:20]:
                 self.say(f"after {self.done} kills: {line}")
 
+    async def live(self):
+        """So many steps of anybody, however fast the machine is, and a moment more."""
+        end = self.steps + self.callbacks.steps + self.rng.randint(0, MAX_STEPS)
+        latest = time.monotonic() + MAX_LIFE_S
+        while self.steps + self.callbacks.steps < end and time.monotonic() < latest:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(self.rng.uniform(0, 0.04))
+
     async def kill_all_along(self):
         while self.done < self.kills:
-            await asyncio.sleep(self.rng.uniform(0.03, 0.55))
+            await self.live()
             self.done += 1
             await self.restart()
             if self.done % 100 == 0:
@@ -128,8 +137,11 @@ class Run:
 
     # --- coming to rest
 
-    async def settle(self, limit_s=120):
+    async def settle(self, limit_s=300):
+        """The roads are good again; the provider repeats what was not answered, in its own time."""
         began = time.monotonic()
+        for party in (self.callbacks, self.api, self.vendor):
+            party.is_calm = True
         while True:
             left = await asyncio.to_thread(books.find_untold, self.folder / "ledger" / "ledger.db")
             await self.callbacks.settle()

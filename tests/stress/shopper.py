@@ -86,7 +86,9 @@ class Shopper:
         while True:
             session = await self.enter()
             try:
-                return await errand(session)
+                result = await errand(session)
+                self.run.steps += 1
+                return result
             except Gone:
                 session.close()
 

@@ -308,14 +308,14 @@ def test_case_resolve_as_fulfilled(tmp_path):
     shop = CasesShop(tmp_path / "shop", stub=("--fault", "overpay:300", "--fault", "refuse-refund"))
     try:
         shop.start()
-        case = shop.enter().order(shop.sell("plugin-server"))
+        case = shop.enter().order(shop.sell("pool"))
         case.pay()
         case.settle(books="review/overpaid; payment 800; back 300 rejected; serial issued",
-                    provider="paid: 800 (refund 300 refused)", vendor="issued", serial="active", told="paid fulfilled +active review")
+                    provider="paid: 800 (refund 300 refused)", vendor="free 1, delivered 1", serial="active", told="paid fulfilled +active review")
         serial = case.serial()[1]
         shop.host.hostctl("order", "resolve", case.id, "--as", "fulfilled")
         case.settle(books="fulfilled/overpaid; payment 800; back 300 rejected; serial issued",
-                    provider="paid: 800 (refund 300 refused)", vendor="issued", serial="active", told="fulfilled")
+                    provider="paid: 800 (refund 300 refused)", vendor="free 1, delivered 1", serial="active", told="fulfilled")
         assert case.serial()[1] == serial
     finally:
         shop.stop()

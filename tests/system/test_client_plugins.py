@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from lib.client import HostClient
+from lib.device import make_device
 from lib.market import Shop
 from lib.process import ROOT, wait_until
 
@@ -112,10 +112,6 @@ def probe(shop, vendor_object, ground):
     return make
 
 
-NOBODY = 65534
-AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-
-
 @pytest.fixture
 def ground():
     """A folder that whoever runs the client can enter: plugins are for users, and root is not one."""
@@ -129,11 +125,7 @@ def device(shop, ground):
     """A device of a new account, or another one of `user`'s, with a plugin installed."""
     def make(*descriptors, user=None):
         user = user or shop.user("client")
-        folder = ground / f"device.{next(_numbers)}"
-        folder.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
-        one = HostClient(folder, shop.host, user, prefix=AS_NOBODY if os.geteuid() == 0 else ())
+        one = make_device(ground, shop.host, user)
         for descriptor in descriptors:
             one.must("plugin", "install", descriptor)
         return one

@@ -146,6 +146,23 @@ def test_a_free_plugin_needs_no_charge(shop, buyer):
     shop.host.hostctl("plugin", "retire", "gift")
 
 
+def test_a_subscription_is_renewed(shop, buyer):
+    shop.plugin("tides", source="keygen", module="libweather-keygen.so", term="P1M")
+    first = buyer.send("buy", payload=submit({"plugin": "tides"}))
+    assert first.value("price") == "Price: 5.00 EUR, for 1 month"
+    assert first.form.findtext("{jabber:x:data}title") == "Buy Tides"
+    buyer.press(buyer.send("buy", first.session, "complete"))
+    buyer.message()
+    [before] = buyer.run("my-plugins").rows()
+    again = buyer.send("buy", payload=submit({"plugin": "tides"}))
+    assert again.form.findtext("{jabber:x:data}title") == "Renew Tides"
+    buyer.press(buyer.send("buy", again.session, "complete"))
+    buyer.message()
+    [after] = buyer.run("my-plugins").rows()
+    assert after["Until"] > before["Until"] and after["State"] == "active"
+    shop.host.hostctl("plugin", "retire", "tides")
+
+
 def test_a_price_that_changed_after_it_was_shown_is_not_charged(shop, buyer):
     shop.plugin("tide", source="keygen", module="libweather-keygen.so", price=100)
     second = buyer.send("buy", payload=submit({"plugin": "tide"}))

@@ -1,0 +1,19 @@
+/* Rows of hostctl's lists: read on the reader thread, sent when all are there. */
+#pragma once
+
+#include "host-server/core/control.h"
+#include "host-server/market/room.h"
+
+/* Appends objects to @rows. FALSE with @error on a fault; it may refuse by *@refusal (the caller frees it)
+ * instead. On the reader thread. */
+typedef gboolean (*RowsWork) (Market *market, Db *db, const ControlCall *call, json_t *rows, char **refusal,
+                              GError **error);
+
+/* Ends @call with what @work finds. */
+void rows_read (Market *market, ControlCall *call, RowsWork work);
+
+/* Texts and times that may be absent: null. */
+json_t *row_text (const char *value);
+json_t *row_time (gint64 us);
+/* Reads an RFC 3339 time, or a while ago: "90m", "24h", "7d". */
+gboolean row_parse_since (const char *text, gint64 now_us, gint64 *since_us);
