@@ -1,6 +1,7 @@
 #include "host-server/server.h"
 
 #include "common/base/log.h"
+#include "host-server/access/access.h"
 #include "host-server/admin/admin.h"
 #include "host-server/configuration/configuration.h"
 #include "host-server/core/adhoc.h"
@@ -15,6 +16,7 @@
 #include "host-server/im/im.h"
 #include "host-server/market/market.h"
 #include "host-server/modules/modules.h"
+#include "host-server/packages/packages.h"
 #include "host-server/store/restore.h"
 
 #include <errno.h>
@@ -33,6 +35,7 @@ struct HostServer
   Im *im;
   Market *market;
   Configuration *configuration;
+  Packages *packages;
   Functions *functions;
   Admin *admin;
   guint drain_source;
@@ -177,6 +180,10 @@ host_server_new (const char *config_path, GError **error)
   if (server->market == NULL)
     return NULL;
   server->configuration = configuration_new (core);
+  access_init (core);
+  server->packages = packages_new (core, error);
+  if (server->packages == NULL)
+    return NULL;
   server->functions = functions_new (core, error);
   if (server->functions == NULL)
     return NULL;
@@ -278,6 +285,7 @@ host_server_free (HostServer *server)
   store_close (core->store); /* which they still read */
   core->store = NULL;
   g_clear_pointer (&server->admin, admin_free);
+  g_clear_pointer (&server->packages, packages_free);
   g_clear_pointer (&server->configuration, configuration_free);
   g_clear_pointer (&core->signer, signer_free);
   g_clear_pointer (&core->modules, modules_free);

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void
 http_header_clear (gpointer data)
@@ -29,6 +30,7 @@ http_exchange_new (const char *target)
   exchange->headers = header_array_new ();
   exchange->answer_headers = header_array_new ();
   exchange->body = g_byte_array_new ();
+  exchange->answer_fd = -1;
   return exchange;
 }
 
@@ -48,6 +50,8 @@ http_exchange_unref (HttpExchange *exchange)
   g_clear_pointer (&exchange->form, g_hash_table_unref);
   g_clear_pointer (&exchange->query, g_hash_table_unref);
   g_free (exchange->content_type);
+  if (exchange->answer_fd >= 0)
+    close (exchange->answer_fd);
   g_free (exchange);
 }
 
@@ -220,6 +224,17 @@ http_exchange_answer (HttpExchange *exchange, guint status, const char *content_
                       gsize length)
 {
   http_exchange_set_answer (exchange, status, content_type, body, length);
+  hand_back (exchange);
+}
+
+void
+http_exchange_answer_file (HttpExchange *exchange, guint status, const char *content_type, int take_fd,
+                           guint64 offset, guint64 length)
+{
+  http_exchange_set_answer (exchange, status, content_type, NULL, 0);
+  exchange->answer_fd = take_fd;
+  exchange->answer_offset = offset;
+  exchange->answer_length = length;
   hand_back (exchange);
 }
 

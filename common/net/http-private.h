@@ -67,6 +67,8 @@ struct HttpExchange
   GArray *answer_headers; /* HttpHeader */
   char *content_type;
   GByteArray *answer;
+  int answer_fd; /* -1, or the file whose part is the body, @answer being empty */
+  guint64 answer_offset, answer_length;
 };
 
 HttpExchange *http_exchange_new (const char *target);

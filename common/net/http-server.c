@@ -147,11 +147,23 @@ has_answer_header (const HttpExchange *exchange, const char *name)
   return FALSE;
 }
 
+/* What the body is made of; a file goes with the response. */
+static struct MHD_Response *
+make_response (HttpExchange *exchange)
+{
+  if (exchange->answer_fd < 0)
+    return MHD_create_response_from_buffer (exchange->answer->len, exchange->answer->data, MHD_RESPMEM_MUST_COPY);
+  struct MHD_Response *response = MHD_create_response_from_fd_at_offset64 (
+      exchange->answer_length, exchange->answer_fd, exchange->answer_offset);
+  if (response != NULL)
+    exchange->answer_fd = -1;
+  return response;
+}
+
 static enum MHD_Result
 queue_answer (HttpExchange *exchange, struct MHD_Connection *connection)
 {
-  struct MHD_Response *response = MHD_create_response_from_buffer (
-      exchange->answer->len, exchange->answer->data, MHD_RESPMEM_MUST_COPY);
+  struct MHD_Response *response = make_response (exchange);
   if (response == NULL)
     return MHD_NO;
   if (exchange->content_type != NULL)

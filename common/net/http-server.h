@@ -106,6 +106,10 @@ void http_exchange_add_header (HttpExchange *exchange, const char *name, const c
 /* Answers and gives the exchange away. @content_type NULL: no body. @body is copied. */
 void http_exchange_answer (HttpExchange *exchange, guint status, const char *content_type, const void *body,
                            gsize length);
+/* The same with @length bytes of the open file @take_fd from @offset on, which are read as the peer takes them;
+ * they must be there. */
+void http_exchange_answer_file (HttpExchange *exchange, guint status, const char *content_type, int take_fd,
+                                guint64 offset, guint64 length);
 /* application/json with a text that is one. */
 void http_exchange_answer_json (HttpExchange *exchange, guint status, const char *json);
 /* `{"error":"reason"}`, for the statuses of refusal. */

@@ -140,6 +140,9 @@ catalog_entry_free (CatalogEntry *entry)
   g_free (entry->currency);
   g_free (entry->term);
   g_free (entry->summary);
+  g_free (entry->package);
+  g_free (entry->sha256);
+  g_free (entry->permissions);
   g_free (entry);
 }
 
@@ -196,6 +199,13 @@ catalog_write_result (const Catalog *catalog, GString *out)
       text_append_xml_attribute (out, "term", entry->term);
       text_append_xml_attribute (out, "summary", entry->summary);
       text_append_xml_attribute (out, "owned", entry->is_owned ? "true" : "false");
+      if (entry->package != NULL)
+        {
+          text_append_xml_attribute (out, "package", entry->package);
+          text_append_xml_attribute (out, "sha256", entry->sha256);
+          append_int (out, "size", entry->size);
+          text_append_xml_attribute (out, "permissions", entry->permissions);
+        }
       g_string_append (out, "/>");
     }
   paging_write_result (&catalog->paging, out);
@@ -215,6 +225,10 @@ read_catalog_entry (TreeReader *reader, xmpp_stanza_t *element)
   entry->term = g_strdup (tree_get (reader, element, "term"));
   entry->summary = g_strdup (tree_get (reader, element, "summary"));
   entry->is_owned = tree_get_bool (reader, element, "owned");
+  entry->package = g_strdup (tree_get (reader, element, "package"));
+  entry->sha256 = g_strdup (tree_get (reader, element, "sha256"));
+  entry->size = tree_get_int (reader, element, "size", MAX_INT, 0);
+  entry->permissions = g_strdup (tree_get (reader, element, "permissions"));
   return entry;
 }
 

@@ -39,6 +39,11 @@ typedef struct
   char *term;         /* ISO 8601 duration; NULL: for ever */
   char *summary;
   gboolean is_owned;
+  /* the package to install, docs/packages.md; NULL: there is none */
+  char *package;     /* its URL */
+  char *sha256;      /* of the file, hex */
+  gint64 size;       /* bytes */
+  char *permissions; /* what it asks for; "" nothing */
 } CatalogEntry;
 
 void catalog_entry_free (CatalogEntry *entry);

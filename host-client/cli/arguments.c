@@ -40,6 +40,8 @@ static const CommandForm forms[] = {
   { "plugin", "install", COMMAND_PLUGIN, 2, 2, OPTION_YES },
   { "plugin", "allow", COMMAND_PLUGIN, 3, 3, 0 },
   { "plugin", "forbid", COMMAND_PLUGIN, 3, 3, 0 },
+  { "plugin", "remove", COMMAND_PLUGIN, 2, 2, 0 },
+  { "plugin", "rollback", COMMAND_PLUGIN, 2, 2, OPTION_YES },
   { "plugin", "use", COMMAND_PLUGIN, 2, 1000, OPTION_YES | OPTION_TO },
 };
 
@@ -63,9 +65,14 @@ arguments_peek_help (void)
          "  function call APPLICATION NAME [ARGUMENT]\n"
          "                             run a function that its vendor keeps on the server\n"
          "  plugin list                installed plugins and how they are\n"
-         "  plugin check FILE          whether a .legacy or .plugin file and its object are right, for vendors\n"
-         "  plugin install FILE [--yes]    a .legacy or .plugin file with its object beside it; shows what it\n"
-         "                             asks for, and --yes agrees to that\n"
+         "  plugin check FILE          whether a .legacy or .plugin file and its object are right, for "
+         "vendors\n"
+         "  plugin install ID [--yes]  the market's package of a plugin, or its newer version; shows what it "
+         "asks\n"
+         "                             for, and --yes agrees to that\n"
+         "  plugin install FILE [--yes]    the same of a .legacy or .plugin file with its object beside it\n"
+         "  plugin remove ID           its files; what it kept stays\n"
+         "  plugin rollback ID [--yes] the version that was installed before\n"
          "  plugin allow|forbid ID JID     whom a plugin may write to besides the chat that is open\n"
          "  plugin use ID [--yes] [--to JID] [-- COMMAND INPUT…]\n"
          "                             start a plugin, register it if need be, run one of its commands\n"

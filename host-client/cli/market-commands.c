@@ -24,6 +24,10 @@ print_entry (App *app, const CatalogEntry *entry)
         json_object_set_new (object, "term", json_string (entry->term));
       if (entry->summary != NULL)
         json_object_set_new (object, "summary", json_string (entry->summary));
+      if (entry->package != NULL)
+        json_object_update_new (object, json_pack ("{s:s, s:s*, s:I, s:s*}", "package", entry->package,
+                                                   "sha256", entry->sha256, "size", (json_int_t)entry->size,
+                                                   "permissions", entry->permissions));
       output_json (object);
       return;
     }

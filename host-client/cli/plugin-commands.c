@@ -1,15 +1,16 @@
-/* plugin list, plugin check, plugin install, plugin use. */
+/* plugin list, check, install FILE, remove, rollback, use; `install ID` is in package-command.c. */
 #include "host-client/cli/commands.h"
 
 #include <string.h>
 
 #include "host-client/cli/consent.h"
 #include "host-client/cli/market-view.h"
+#include "host-client/cli/plugin-commands.h"
 #include "host-client/core/jid.h"
 #include "host-client/core/plugin-check.h"
 
-static PluginHost *
-new_host (App *app, GError **error)
+PluginHost *
+plugin_commands_new_host (App *app, GError **error)
 {
   PluginHostOptions options = { .folder = folder_peek_path (app->folder), .clock = app->clock };
   if (!folder_get_uid_base (app->folder, &options.uid_base, error))
@@ -49,7 +50,7 @@ static void
 start_list (App *app)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (PluginHost) host = new_host (app, &error);
+  g_autoptr (PluginHost) host = plugin_commands_new_host (app, &error);
   if (host == NULL)
     {
       app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
@@ -107,7 +108,7 @@ static void
 start_check (App *app)
 {
   g_autoptr (GError) error = NULL;
-  app->state = new_host (app, &error);
+  app->state = plugin_commands_new_host (app, &error);
   app->free_state = (GDestroyNotify)plugin_host_free;
   if (app->state == NULL)
     app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
@@ -123,6 +124,16 @@ const Command command_plugin_check = {
 
 /* ---- install ---- */
 
+void
+plugin_commands_say (App *app, const char *event, const PluginInfo *info)
+{
+  if (app->arguments->is_json)
+    output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", event, "id", info->id, "name", info->name,
+                            "version", info->version));
+  else
+    output_line ("%s %s %s", event, info->name, info->version);
+}
+
 static void
 on_installed (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -134,11 +145,7 @@ on_installed (GObject *source, GAsyncResult *result, gpointer data)
       app_fail (app, EXIT_PLUGIN_FAILED, "cannot install: %s", error->message);
       return;
     }
-  if (app->arguments->is_json)
-    output_json (json_pack ("{s:s, s:s, s:s, s:s}", "event", "installed", "id", info->id, "name", info->name,
-                            "version", info->version));
-  else
-    output_line ("installed %s %s", info->name, info->version);
+  plugin_commands_say (app, "installed", info);
   app_finish (app, EXIT_DONE);
 }
 
@@ -149,7 +156,7 @@ start_install (App *app)
   const char *path = app->arguments->words[1];
   g_autoptr (PluginInfo) info = plugin_info_read (path, &error);
   if (info != NULL)
-    app->state = new_host (app, &error);
+    app->state = plugin_commands_new_host (app, &error);
   app->free_state = (GDestroyNotify)plugin_host_free;
   if (app->state == NULL)
     app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
@@ -176,7 +183,7 @@ start_allow (App *app)
   gboolean is_allowed = strcmp (words[0], "allow") == 0;
   g_autofree char *account = app_dup_account (app);
   g_autofree char *peer = jid_prepare_bare (words[2]);
-  g_autoptr (PluginHost) host = new_host (app, &error);
+  g_autoptr (PluginHost) host = plugin_commands_new_host (app, &error);
   if (host == NULL)
     app_fail (app, EXIT_PLUGIN_FAILED, "%s", error->message);
   else if (account == NULL)
@@ -200,6 +207,59 @@ const Command command_plugin_allow = {
   .kind = COMMAND_PLUGIN,
   .is_offline = TRUE,
   .start = start_allow,
+};
+
+/* ---- remove, rollback ---- */
+
+static void
+start_remove (App *app)
+{
+  const char *id = app->arguments->words[1];
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginHost) host = plugin_commands_new_host (app, &error);
+  if (host == NULL || !plugin_host_remove (host, id, &error))
+    {
+      app_fail (app, host == NULL ? EXIT_PLUGIN_FAILED : EXIT_REFUSED, "%s", error->message);
+      return;
+    }
+  if (app->arguments->is_json)
+    output_json (json_pack ("{s:s, s:s}", "event", "removed", "id", id));
+  else
+    output_line ("removed %s", id);
+  app_finish (app, EXIT_DONE);
+}
+
+const Command command_plugin_remove = {
+  .kind = COMMAND_PLUGIN,
+  .is_offline = TRUE,
+  .start = start_remove,
+};
+
+static void
+start_rollback (App *app)
+{
+  const char *id = app->arguments->words[1];
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginHost) host = plugin_commands_new_host (app, &error);
+  g_autoptr (PluginInfo) info = host != NULL ? plugin_host_find_previous (host, id, &error) : NULL;
+  if (info == NULL)
+    app_fail (app, host == NULL ? EXIT_PLUGIN_FAILED : EXIT_REFUSED, "%s", error->message);
+  else if (!consent_ask (app, host, info))
+    app_fail (app, EXIT_REFUSED, "not rolled back: %s",
+              app_has_terminal () ? "you did not agree" : "--yes agrees to what it asks for");
+  else if (!plugin_host_roll_back (host, id, &error))
+    app_fail (app, EXIT_REFUSED, "%s", error->message);
+  else
+    {
+      plugin_commands_say (app, "rolled-back", info);
+      app_finish (app, EXIT_DONE);
+    }
+}
+
+const Command command_plugin_rollback = {
+  .kind = COMMAND_PLUGIN,
+  .is_offline = TRUE,
+  .start = start_rollback,
 };
 
 /* ---- use ---- */

@@ -1,9 +1,11 @@
 #include "host-client/core/client.h"
 
+#include "host-client/core/host-trust.h"
 #include "host-client/core/jid.h"
 
 struct Client
 {
+  char *folder;
   Db *db;
   Session *session;
   Roster *roster;
@@ -19,6 +21,14 @@ static const ConnectionPush pushes[] = {
   { NS_MARKET, "order", CONNECTION_SENDER_MARKET, market_read_order, (GDestroyNotify)order_view_free },
   { NULL },
 };
+
+/* Before the market asks for anything: what is revoked is known before a plugin gets its serial. */
+static void
+on_online (gpointer data)
+{
+  Client *client = data;
+  host_trust_refresh (client->session, client->folder, NULL, NULL);
+}
 
 Client *
 client_new (const ClientOptions *options, GError **error)
@@ -39,6 +49,8 @@ client_new (const ClientOptions *options, GError **error)
   if (client->db == NULL)
     return NULL;
   client->session = session_new (&session, pushes);
+  client->folder = g_strdup (folder_peek_path (options->folder));
+  session_watch (client->session, &(SessionWatch){ .online = on_online }, client);
   client->roster = roster_new (client->session, client->db, error);
   if (client->roster == NULL)
     return NULL;
@@ -77,6 +89,7 @@ client_free (Client *client)
   chat_free (client->chat);
   roster_free (client->roster);
   db_close (client->db);
+  g_free (client->folder);
   g_free (client);
 }
 

@@ -378,37 +378,111 @@ on_verifier_ended (PluginProcess *process, PluginEnd end, const char *reason, gp
 
 static const PluginProcessEvents verify_events = { .loaded = on_verified, .ended = on_verifier_ended };
 
-void
-plugin_host_install_async (PluginHost *host, const char *path, GCancellable *cancellable,
-                           GAsyncReadyCallback callback, gpointer user_data)
+static GTask *
+new_installation (PluginHost *host, GCancellable *cancellable, GAsyncReadyCallback callback,
+                  gpointer user_data)
 {
-  GTask *task;
   Installation *installation = g_new0 (Installation, 1);
-  PluginAssignment assignment = { .is_to_run = FALSE };
-  g_autoptr (PluginPackage) package = NULL;
-  GError *error = NULL;
+  GTask *task;
 
   g_main_context_push_thread_default (host->context);
   task = g_task_new (NULL, cancellable, callback, user_data);
   g_main_context_pop_thread_default (host->context);
-  g_task_set_task_data (task, installation, installation_free);
   installation->host = host;
-  package = plugin_package_read (path, &error);
-  if (package != NULL && package->descriptor->is_keygen)
-    error = g_error_new (PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR,
-                         "'%s' describes a keygen, which belongs on a server", package->file);
-  else if (package != NULL && is_agreed (host, package->info, &error))
-    installation->stored = plugin_package_store (package, host->plugins_folder, &error);
-  if (installation->stored == NULL)
+  g_task_set_task_data (task, installation, installation_free);
+  return task;
+}
+
+/* Lets a confined runner look at the copy; @error (taken) is why there is none. */
+static void
+verify_stored (GTask *task, PluginPackage *take_stored, GError *error)
+{
+  Installation *installation = g_task_get_task_data (task);
+  PluginAssignment assignment = { .is_to_run = FALSE };
+
+  installation->stored = take_stored;
+  if (take_stored == NULL)
     {
       g_task_return_error (task, error);
       g_object_unref (task);
       return;
     }
   installation->process
-      = plugin_process_start (host, installation->stored, &assignment, &verify_events, task, &error);
+      = plugin_process_start (installation->host, take_stored, &assignment, &verify_events, task, &error);
   if (installation->process == NULL)
     finish_install (task, error);
+}
+
+void
+plugin_host_install_async (PluginHost *host, const char *path, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = new_installation (host, cancellable, callback, user_data);
+  GError *error = NULL;
+  g_autoptr (PluginPackage) package = plugin_package_read (path, &error);
+  PluginPackage *stored = NULL;
+
+  if (package != NULL && package->descriptor->is_keygen)
+    error = g_error_new (PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR,
+                         "'%s' describes a keygen, which belongs on a server", package->file);
+  else if (package != NULL && is_agreed (host, package->info, &error))
+    stored = plugin_package_store (package, host->plugins_folder, &error);
+
+  verify_stored (task, stored, error);
+}
+
+void
+plugin_host_install_package_async (PluginHost *host, const Package *package, const char *domain,
+                                   GCancellable *cancellable, GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  GTask *task = new_installation (host, cancellable, callback, user_data);
+  GError *error = NULL;
+  g_autoptr (PluginInfo) info = plugin_info_of_package (package, &error);
+  PluginPackage *stored = NULL;
+
+  if (info != NULL && is_agreed (host, info, &error))
+    stored = plugin_package_store_signed (package, domain, host->plugins_folder, &error);
+
+  verify_stored (task, stored, error);
+}
+
+char *
+plugin_host_dup_objection (PluginHost *host, const Package *package)
+{
+  g_autoptr (PluginPackage) current = plugin_package_find_unjudged (host->plugins_folder, package->id, NULL);
+  int order;
+
+  /* What was installed from a file has no version that anybody stands for. */
+  if (current == NULL || current->origin == NULL || g_str_equal (current->info->hash, package->hash))
+    return NULL;
+  order = package_version_compare (package->version, current->info->version);
+  if (order < 0)
+    return g_strdup_printf ("version %s is older than %s, which is installed", package->version,
+                            current->info->version);
+  return order == 0 ? g_strdup_printf ("it is another package than the one installed as version %s",
+                                       current->info->version)
+                    : NULL;
+}
+
+PluginInfo *
+plugin_host_find_previous (PluginHost *host, const char *id, GError **error)
+{
+  g_autoptr (PluginPackage) previous = plugin_package_find_previous (host->plugins_folder, id, error);
+
+  return previous != NULL ? plugin_info_copy (previous->info) : NULL;
+}
+
+gboolean
+plugin_host_roll_back (PluginHost *host, const char *id, GError **error)
+{
+  g_autoptr (PluginInfo) previous = plugin_host_find_previous (host, id, error);
+
+  /* It was verified when it was the current one. */
+  return previous != NULL && is_agreed (host, previous, error)
+         && plugin_agreement_keep (host->plugins_folder, previous,
+                                   plugin_agreement_needs_serial (host->plugins_folder, id), error)
+         && plugin_package_roll_back (host->plugins_folder, id, error);
 }
 
 PluginInfo *

@@ -122,6 +122,8 @@ package_clear (gpointer data)
   plugin_info_free (package->info);
   descriptor_free (package->descriptor);
   g_free (package->file);
+  g_free (package->signer);
+  g_free (package->origin);
   g_clear_pointer (&package->text, g_bytes_unref);
   g_free (package->object_path);
 }
@@ -249,6 +251,35 @@ plugin_package_read (const char *path, GError **error)
 }
 
 PluginInfo *
+plugin_info_of_package (const Package *package, GError **error)
+{
+  const PackageMember *member = package_find_member (package, package->descriptor);
+  DescriptorError why;
+  gsize length;
+  const char *text = g_bytes_get_data (member->bytes, &length);
+  Descriptor *descriptor = descriptor_parse (
+      member->name, g_str_has_suffix (member->name, ".legacy") ? DESCRIPTOR_LEGACY : DESCRIPTOR_NATIVE, text,
+      length, &why);
+  PluginInfo *info = NULL;
+
+  if (descriptor == NULL)
+    {
+      g_set_error_literal (error, PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR, why.text);
+      return NULL;
+    }
+  if (descriptor->is_keygen)
+    g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR,
+                 "'%s' describes a keygen, which belongs on a server", member->name);
+  else
+    {
+      info = info_new (descriptor);
+      info->hash = g_strdup (package->hash);
+    }
+  descriptor_free (descriptor);
+  return info;
+}
+
+PluginInfo *
 plugin_info_read (const char *path, GError **error)
 {
   g_autoptr (PluginPackage) package = plugin_package_read (path, error);
@@ -294,8 +325,8 @@ write_file (const char *folder, const char *name, gconstpointer bytes, gsize len
 }
 
 /* Removes a folder with the files in it; ours hold no folders. */
-static void
-remove_folder (const char *path)
+void
+plugin_package_remove_folder (const char *path)
 {
   g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
   const char *name;
@@ -350,63 +381,138 @@ plugin_package_store (PluginPackage *package, const char *folder, GError **error
   return g_steal_pointer (&stored);
 }
 
-gboolean
-plugin_package_make_current (PluginPackage *package, const char *folder, GError **error)
+/* "HASH/FILE" of what the file @name of a plugin's folder names; NULL if there is no such file. */
+static char *
+dup_line (const char *folder, const char *id, const char *name)
 {
-  g_autofree char *mine = g_build_filename (folder, package->info->id, NULL);
-  g_autofree char *line = g_strdup_printf ("%s/%s\n", package->info->hash, package->file);
-  g_autoptr (GDir) dir = NULL;
+  g_autofree char *path = g_build_filename (folder, id, name, NULL);
+  char *line = NULL;
+
+  if (!g_file_get_contents (path, &line, NULL, NULL))
+    return NULL;
+  return g_strchomp (line);
+}
+
+/* Removes copies that nothing names; a predecessor is named by `previous`. */
+static void
+remove_others (const char *mine, const char *const *lines)
+{
+  g_autoptr (GDir) dir = g_dir_open (mine, 0, NULL);
   const char *name;
 
-  if (!write_file (mine, "current", line, strlen (line), error))
-    return FALSE;
-  dir = g_dir_open (mine, 0, NULL);
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
     {
       g_autofree char *old = g_build_filename (mine, name, NULL);
+      gboolean is_named = FALSE;
 
-      if (g_file_test (old, G_FILE_TEST_IS_DIR) && !g_str_equal (name, package->info->hash))
-        remove_folder (old);
+      for (const char *const *line = lines; !is_named && *line != NULL; line++)
+        is_named = g_str_has_prefix (*line, name) && (*line)[strlen (name)] == '/';
+      if (!is_named && g_file_test (old, G_FILE_TEST_IS_DIR))
+        plugin_package_remove_folder (old);
     }
+}
+
+/* `previous` first: whoever is killed in between has the old version as both. */
+static gboolean
+set_lines (const char *folder, const char *id, const char *current, const char *previous, GError **error)
+{
+  g_autofree char *mine = g_build_filename (folder, id, NULL);
+  g_autofree char *line = g_strconcat (current, "\n", NULL);
+  g_autofree char *old = previous != NULL ? g_strconcat (previous, "\n", NULL) : NULL;
+  const char *lines[] = { current, previous, NULL };
+
+  if ((old != NULL && !write_file (mine, "previous", old, strlen (old), error))
+      || !write_file (mine, "current", line, strlen (line), error))
+    return FALSE;
+  remove_others (mine, lines);
   return TRUE;
+}
+
+gboolean
+plugin_package_make_current (PluginPackage *package, const char *folder, GError **error)
+{
+  const char *id = package->info->id;
+  g_autofree char *line = g_strdup_printf ("%s/%s", package->info->hash, package->file);
+  g_autofree char *current = dup_line (folder, id, "current");
+  g_autofree char *previous = dup_line (folder, id, "previous");
+
+  return set_lines (folder, id, line, g_strcmp0 (current, line) == 0 ? previous : current, error);
+}
+
+gboolean
+plugin_package_roll_back (const char *folder, const char *id, GError **error)
+{
+  g_autofree char *current = dup_line (folder, id, "current");
+  g_autofree char *previous = dup_line (folder, id, "previous");
+  g_autofree char *mine = g_build_filename (folder, id, NULL);
+  g_autofree char *line = g_strconcat (previous, "\n", NULL);
+  g_autofree char *old = g_strconcat (current, "\n", NULL);
+
+  /* `current` first: whoever is killed in between has the previous version as both. */
+  return write_file (mine, "current", line, strlen (line), error)
+         && write_file (mine, "previous", old, strlen (old), error);
 }
 
 void
 plugin_package_discard (PluginPackage *package, const char *folder)
 {
-  g_autoptr (PluginPackage) current = plugin_package_find (folder, package->info->id, NULL);
+  g_autofree char *line = g_strdup_printf ("%s/%s", package->info->hash, package->file);
+  g_autofree char *current = dup_line (folder, package->info->id, "current");
+  g_autofree char *previous = dup_line (folder, package->info->id, "previous");
   g_autofree char *copy = dup_copy_folder (package, folder);
   g_autofree char *mine = g_build_filename (folder, package->info->id, NULL);
 
-  if (current != NULL && g_str_equal (current->info->hash, package->info->hash))
+  if (g_strcmp0 (line, current) == 0 || g_strcmp0 (line, previous) == 0)
     return;
-  remove_folder (copy);
+  plugin_package_remove_folder (copy);
   (void)g_rmdir (mine); /* if it was the only one */
 }
 
-PluginPackage *
-plugin_package_find (const char *folder, const char *id, GError **error)
+static PluginPackage *
+find_named (const char *folder, const char *id, const char *which, gboolean is_judged, GError **error)
 {
-  g_autofree char *current = g_build_filename (folder, id, "current", NULL);
+  g_autofree char *line = text_is_market_id (id) ? dup_line (folder, id, which) : NULL;
   g_autofree char *path = NULL;
+  g_autofree char *copy = NULL;
   g_autoptr (PluginPackage) package = NULL;
-  g_autofree char *line = NULL;
 
-  if (!text_is_market_id (id) || !g_file_get_contents (current, &line, NULL, NULL))
+  if (line == NULL)
     {
-      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_INSTALLED, "no plugin '%s' is installed", id);
+      g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_NOT_INSTALLED, "no %splugin '%s' is installed",
+                   g_str_equal (which, "previous") ? "earlier version of the " : "", id);
       return NULL;
     }
-  g_strchomp (line);
   path = g_build_filename (folder, id, line, NULL);
+  copy = g_path_get_dirname (path);
   package = plugin_package_read (path, error);
-  if (package != NULL && !g_str_equal (package->info->id, id))
+  if (package == NULL || !plugin_package_read_signature (package, copy, error)
+      || (is_judged && !plugin_package_is_vouched (package, folder, error)))
+    return NULL;
+  if (!g_str_equal (package->info->id, id))
     {
       g_set_error (error, PLUGIN_ERROR, PLUGIN_ERROR_STORAGE, "the folder of '%s' holds the plugin '%s'", id,
                    package->info->id);
       return NULL;
     }
   return g_steal_pointer (&package);
+}
+
+PluginPackage *
+plugin_package_find (const char *folder, const char *id, GError **error)
+{
+  return find_named (folder, id, "current", TRUE, error);
+}
+
+PluginPackage *
+plugin_package_find_previous (const char *folder, const char *id, GError **error)
+{
+  return find_named (folder, id, "previous", TRUE, error);
+}
+
+PluginPackage *
+plugin_package_find_unjudged (const char *folder, const char *id, GError **error)
+{
+  return find_named (folder, id, "current", FALSE, error);
 }
 
 gboolean
@@ -427,8 +533,8 @@ plugin_package_remove (const char *folder, const char *id, GError **error)
     {
       g_autofree char *copy = g_build_filename (mine, name, NULL);
 
-      if (g_unlink (copy) != 0) /* what was agreed, how it was */
-        remove_folder (copy);
+      if (g_unlink (copy) != 0) /* `previous`, what was agreed, how it was */
+        plugin_package_remove_folder (copy);
     }
   (void)g_rmdir (mine);
   return TRUE;

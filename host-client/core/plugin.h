@@ -15,6 +15,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/secret.h"
+#include "common/module/package.h"
 
 #define PLUGIN_ERROR (plugin_error_quark ())
 GQuark plugin_error_quark (void);
@@ -27,9 +28,13 @@ typedef enum
   PLUGIN_ERROR_UNSUPPORTED, /* what this host cannot run: another architecture, no sandbox, root without uids
                              */
   PLUGIN_ERROR_NOT_INSTALLED,
-  PLUGIN_ERROR_STORAGE, /* the folder cannot be read or written */
-  PLUGIN_ERROR_RUNNER,  /* plugin-runner is missing or failed */
-  PLUGIN_ERROR_CONSENT, /* it asks for more than the user agreed to; the message says what */
+  PLUGIN_ERROR_STORAGE,     /* the folder cannot be read or written */
+  PLUGIN_ERROR_RUNNER,      /* plugin-runner is missing or failed */
+  PLUGIN_ERROR_CONSENT,     /* it asks for more than the user agreed to; the message says what */
+  PLUGIN_ERROR_NOT_OFFERED, /* the market has no such plugin */
+  PLUGIN_ERROR_DOWNLOAD,    /* its package cannot be had */
+  PLUGIN_ERROR_NOT_TRUSTED, /* its package is not signed, not complete, older than what is installed, or
+                               revoked */
 } PluginErrorCode;
 
 /* ---- what is installed ---- */
@@ -126,6 +131,23 @@ void plugin_host_install_async (PluginHost *host, const char *path, GCancellable
                                 GAsyncReadyCallback callback, gpointer user_data);
 /* The installed plugin (caller frees it), or NULL with any PLUGIN_ERROR but _NOT_INSTALLED. */
 PluginInfo *plugin_host_install_finish (PluginHost *host, GAsyncResult *result, GError **error);
+
+/* The same for a package that was read, and so verified, and that the host of @domain vouches for; installed
+ * as it is, under its hash. The previous version is kept. Lends @package until it is over. */
+void plugin_host_install_package_async (PluginHost *host, const Package *package, const char *domain,
+                                        GCancellable *cancellable, GAsyncReadyCallback callback,
+                                        gpointer user_data);
+/* What a package's descriptor says. NULL with PLUGIN_ERROR_DESCRIPTOR. */
+PluginInfo *plugin_info_of_package (const Package *package, GError **error);
+/* Why @package may not take the place of what is installed: a version does not fall, and means one package
+ * only. NULL: it may. The caller frees it. */
+char *plugin_host_dup_objection (PluginHost *host, const Package *package);
+/* The version of @id that was installed before (caller frees it), or NULL with PLUGIN_ERROR_NOT_INSTALLED if
+ * there is none, or another of find's errors. */
+PluginInfo *plugin_host_find_previous (PluginHost *host, const char *id, GError **error);
+/* Makes that one the version that is used, and the other way round. FALSE with an error of
+ * plugin_host_find_previous(), or with PLUGIN_ERROR_CONSENT if it asks for more than was agreed. */
+gboolean plugin_host_roll_back (PluginHost *host, const char *id, GError **error);
 
 /* Forgets the plugin and removes its copies; its data folders stay. FALSE if it is not installed, or in use.
  */

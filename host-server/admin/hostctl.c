@@ -220,21 +220,25 @@ help (json_t *commands, const CommandLine *line)
 
 /* --- the command */
 
+/* The command whose name has the most of @line's first words. */
 static const json_t *
-find_command (const json_t *commands, const char *first, const char *second)
+find_command (const json_t *commands, const CommandLine *line, guint *n_names)
 {
-  g_autofree char *both = second != NULL ? g_strconcat (first, " ", second, NULL) : NULL;
   const json_t *found = NULL;
-  size_t i;
-  json_t *command;
-  json_array_foreach (commands, i, command)
-  {
-    const char *name = json_string_value (json_object_get (command, "name"));
-    if (g_strcmp0 (name, both) == 0)
-      return command;
-    if (g_strcmp0 (name, first) == 0)
-      found = command;
-  }
+  g_autoptr (GString) wanted = g_string_new (NULL);
+  for (guint n = 0; n < MIN (line->words->len, 3); n++)
+    {
+      size_t i;
+      json_t *command;
+      g_string_append_printf (wanted, "%s%s", n > 0 ? " " : "", (char *)line->words->pdata[n]);
+      json_array_foreach (commands, i, command)
+      {
+        if (g_strcmp0 (json_string_value (json_object_get (command, "name")), wanted->str) != 0)
+          continue;
+        found = command;
+        *n_names = n + 1;
+      }
+    }
   return found;
 }
 
@@ -486,7 +490,8 @@ run (int fd, FILE *stream, const json_t *commands, const CommandLine *line)
 {
   const char *first = line->words->pdata[0];
   const char *second = line->words->len > 1 ? line->words->pdata[1] : NULL;
-  const json_t *command = find_command (commands, first, second);
+  guint n_names = 0;
+  const json_t *command = find_command (commands, line, &n_names);
   if (command == NULL)
     return fail (EXIT_USAGE, "no command '%s%s%s'; hostctl --config FILE help lists them", first,
                  second != NULL ? " " : "", second != NULL ? second : "");
@@ -494,7 +499,7 @@ run (int fd, FILE *stream, const json_t *commands, const CommandLine *line)
   const char *wanted = json_string_value (json_object_get (command, "secret"));
 
   json_t *arguments = json_object ();
-  int code = read_arguments (arguments, command, line, strchr (name, ' ') != NULL ? 2 : 1);
+  int code = read_arguments (arguments, command, line, n_names);
   g_autoptr (Secret) secret = code == EXIT_SUCCESS && wanted != NULL ? read_secret (wanted) : NULL;
   if (code == EXIT_SUCCESS && wanted != NULL && secret == NULL)
     code = fail (EXIT_USAGE, "the first line of standard input must be the %s", wanted);

@@ -38,7 +38,7 @@ typedef struct
 
 typedef struct
 {
-  const char *name;                 /* "user add"; one word or two */
+  const char *name;                 /* "user add"; one word to three */
   const ControlArgument *arguments; /* up to one with name NULL; NULL: none */
   const char *secret; /* NULL, or what hostctl asks for and reads from the first line of standard
                          input: "password" */

@@ -13,6 +13,8 @@ struct Hooks
   GArray *session[N_SESSION_HOOKS]; /* of Hook */
   GArray *undelivered;
   GArray *account_removed;
+  OwnerHookFunc is_owner; /* NULL: nobody knows */
+  gpointer owner_data;
 };
 
 Hooks *
@@ -91,4 +93,17 @@ hooks_run_account_removed (Hooks *hooks, const char *account_uuid, const Jid *ba
       Hook *entry = &g_array_index (hooks->account_removed, Hook, i);
       ((AccountHookFunc)entry->func) (account_uuid, bare, entry->data);
     }
+}
+
+void
+hooks_set_owner (Hooks *hooks, OwnerHookFunc func, gpointer data)
+{
+  hooks->is_owner = func;
+  hooks->owner_data = data;
+}
+
+gboolean
+hooks_is_owner (const Hooks *hooks, const char *account_uuid, const char *plugin)
+{
+  return hooks->is_owner != NULL && hooks->is_owner (account_uuid, plugin, hooks->owner_data);
 }

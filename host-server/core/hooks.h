@@ -27,6 +27,11 @@ typedef void (*UndeliveredHookFunc) (Session *session, const Stanza *stanza, gpo
 void hooks_add_undelivered (Hooks *hooks, UndeliveredHookFunc func, gpointer data);
 void hooks_run_undelivered (Hooks *hooks, Session *session, const Stanza *stanza);
 
+/* Whether the account has an active entitlement for the plugin: the market knows. Without one that knows: no. */
+typedef gboolean (*OwnerHookFunc) (const char *account_uuid, const char *plugin, gpointer data);
+void hooks_set_owner (Hooks *hooks, OwnerHookFunc func, gpointer data);
+gboolean hooks_is_owner (const Hooks *hooks, const char *account_uuid, const char *plugin);
+
 /* An account was removed (after its commit): rooms queue the removal of what it owned. */
 typedef void (*AccountHookFunc) (const char *account_uuid, const Jid *bare, gpointer data);
 void hooks_add_account_removed (Hooks *hooks, AccountHookFunc func, gpointer data);

@@ -239,3 +239,39 @@ signer_peek_jwks (const Signer *signer)
 {
   return signer->jwks;
 }
+
+char *
+signer_dup_kid (Signer *signer)
+{
+  g_mutex_lock (&signer->lock);
+  char *kid = g_strdup (jws_key_peek_kid (signer->active));
+  g_mutex_unlock (&signer->lock);
+  return kid;
+}
+
+const char *
+signer_peek_public (const Signer *signer)
+{
+  return ((SigningKey *)g_ptr_array_index (signer->keys, 0))->public_jwk;
+}
+
+GPtrArray *
+signer_list_successions (const Signer *signer, const char *kid)
+{
+  g_autoptr (GPtrArray) statements = g_ptr_array_new_with_free_func (g_free);
+  /* The one in use is the first, those retired follow, the last retired first. */
+  guint at = 0;
+  while (at < signer->keys->len && !g_str_equal (((SigningKey *)g_ptr_array_index (signer->keys, at))->kid, kid))
+    at++;
+  for (; at > 0 && at < signer->keys->len; at--)
+    {
+      const SigningKey *key = g_ptr_array_index (signer->keys, at);
+      if (key->succession == NULL)
+        {
+          g_ptr_array_set_size (statements, 0);
+          break;
+        }
+      g_ptr_array_add (statements, g_strdup (key->succession));
+    }
+  return g_steal_pointer (&statements);
+}

@@ -16,5 +16,12 @@ void signer_free (Signer *signer);
 char *signer_sign (Signer *signer, const char *type, const void *payload, gsize length, GError **error);
 /* `iss` of what is signed: [http] public_url, or https://DOMAIN. Lent. */
 const char *signer_peek_issuer (const Signer *signer);
+/* The id of the key in use; the caller frees it. From any thread. */
+char *signer_dup_kid (Signer *signer);
+/* The public JWK of the key in use, lent until the main loop turns. On the main thread. */
+const char *signer_peek_public (const Signer *signer);
+/* What the keys from @kid on signed about their successors, oldest first: an array of char *, empty if @kid is in
+ * use or no such chain leads from it to the key in use. On the main thread. */
+GPtrArray *signer_list_successions (const Signer *signer, const char *kid);
 /* The JWKS of all keys, lent until the main loop turns. On the main thread. */
 const char *signer_peek_jwks (const Signer *signer);

@@ -1,8 +1,11 @@
 #include "host-server/market/catalog.h"
 
+#include "host-server/core/account-token.h"
+#include "host-server/core/hooks.h"
 #include "host-server/core/service.h"
 #include "host-server/market/plugins.h"
 #include "host-server/market/room.h"
+#include "host-server/store/packages.h"
 
 #include <string.h>
 
@@ -127,6 +130,47 @@ catalog_load_owned (Market *market, const char *account, GError **error)
   return NULL;
 }
 
+/* Where the package of an entry is and what it asks for, if there is one and anybody could fetch it. */
+static gboolean
+add_package (Market *market, CatalogEntry *entry, const char *url, GError **error)
+{
+  GError *local = NULL;
+  g_autoptr (PackageRow) row = packages_find_offered (market_peek_reader (market), entry->id, &local);
+  if (local != NULL)
+    {
+      g_propagate_error (error, local);
+      return FALSE;
+    }
+  if (row == NULL)
+    return TRUE;
+  entry->package = g_strdup_printf ("%s/v1/plugins/%s/%s/%s-%s.stoa", url, entry->id, row->version, entry->id,
+                                    row->version);
+  entry->sha256 = g_steal_pointer (&row->sha256);
+  entry->size = row->size;
+  entry->permissions = g_steal_pointer (&row->permissions);
+  return TRUE;
+}
+
+static gboolean
+add_packages (Market *market, Catalog *catalog, GError **error)
+{
+  g_autofree char *url = account_token_dup_issuer (market->server);
+  for (guint i = 0; url != NULL && i < catalog->entries->len; i++)
+    if (!add_package (market, g_ptr_array_index (catalog->entries, i), url, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+is_owner (const char *account, const char *plugin, gpointer data)
+{
+  g_autoptr (DbQuery) query
+      = db_query (market_peek_reader (data),
+                  "SELECT 1 FROM entitlement WHERE account = ? AND plugin = ? AND state = 'active'", "ss", account,
+                  plugin);
+  return db_next (query, NULL);
+}
+
 static void
 handle_catalog (ServiceRequest *request, gpointer data)
 {
@@ -152,6 +196,11 @@ handle_catalog (ServiceRequest *request, gpointer data)
       service_request_refuse (request, STANZA_ERROR_ITEM_NOT_FOUND, NULL, NULL);
       return;
     }
+  if (!add_packages (market, catalog, &error))
+    {
+      service_request_fail (request, "market", error);
+      return;
+    }
   g_autoptr (GString) xml = g_string_new (NULL);
   catalog_write_result (catalog, xml);
   service_request_reply (request, xml->str);
@@ -160,6 +209,7 @@ handle_catalog (ServiceRequest *request, gpointer data)
 void
 catalog_init (Market *market)
 {
+  hooks_set_owner (market->server->hooks, is_owner, market);
   services_add_feature (market->server->services, SERVICE_MARKET, NS_MARKET);
   services_add (market->server->services, SERVICE_MARKET, STANZA_TYPE_GET, "catalog", NS_MARKET,
                 SERVICE_DEFAULT, handle_catalog, market);

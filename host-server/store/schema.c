@@ -11,7 +11,7 @@ static const SchemaFamily chat_file_schema = { "store", STORE_CHAT, probe_steps,
 /* A family refers to tables of those before it only. */
 static const SchemaFamily *const families[] = {
   &market_file_schema, &chat_file_schema, &accounts_schema, &market_schema, &operations_schema,
-  &signing_schema, &receipts_schema, &commands_schema, &functions_schema, &function_results_schema,
+  &signing_schema, &receipts_schema, &commands_schema, &packages_schema, &functions_schema, &function_results_schema,
   &roster_schema, &offline_schema,
 };
 

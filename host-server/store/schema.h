@@ -17,6 +17,7 @@ extern const SchemaFamily market_schema;   /* market-schema.c */
 extern const SchemaFamily signing_schema;  /* signing-schema.c */
 extern const SchemaFamily receipts_schema; /* receipts-schema.c */
 extern const SchemaFamily commands_schema; /* commands-schema.c */
+extern const SchemaFamily packages_schema; /* packages-schema.c */
 extern const SchemaFamily operations_schema; /* operations-schema.c */
 extern const SchemaFamily functions_schema;        /* functions-schema.c */
 extern const SchemaFamily function_results_schema; /* functions-schema.c */

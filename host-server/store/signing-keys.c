@@ -1,6 +1,9 @@
 #include "host-server/store/signing-keys.h"
 
+#include "common/protocol/trust.h"
+
 #include <gio/gio.h>
+#include <string.h>
 
 static void
 signing_key_free (gpointer data)
@@ -8,6 +11,7 @@ signing_key_free (gpointer data)
   SigningKey *key = data;
   g_free (key->kid);
   g_free (key->public_jwk);
+  g_free (key->succession);
   g_free (key);
 }
 
@@ -49,7 +53,7 @@ read_all (SigningKeys *keys, Store *store, Db *db, GError **error)
   signing_keys_clear (keys);
   keys->keys = g_ptr_array_new_with_free_func (signing_key_free);
   g_autoptr (DbQuery) query = db_query (db,
-                                        "SELECT kid, public_jwk, from_us, retired_us, sealed FROM signing_key"
+                                        "SELECT kid, public_jwk, from_us, retired_us, sealed, succession FROM signing_key"
                                         " ORDER BY retired_us > 0, retired_us DESC, kid",
                                         "");
   while (db_next (query, &local))
@@ -59,6 +63,7 @@ read_all (SigningKeys *keys, Store *store, Db *db, GError **error)
       key->public_jwk = db_dup_text (query, 1);
       key->from_us = db_get_int (query, 2);
       key->retired_us = db_get_int (query, 3);
+      key->succession = db_is_null (query, 5) ? NULL : db_dup_text (query, 5);
       g_ptr_array_add (keys->keys, key);
       gsize length;
       const void *sealed = db_get_blob (query, 4, &length);
@@ -72,9 +77,8 @@ read_all (SigningKeys *keys, Store *store, Db *db, GError **error)
 }
 
 static gboolean
-insert_new (Store *store, Db *db, gint64 now_us, GError **error)
+insert_key (const JwsKey *key, Store *store, Db *db, gint64 now_us, GError **error)
 {
-  g_autoptr (JwsKey) key = jws_key_new ();
   g_autoptr (Secret) private_jwk = jws_key_dup_private (key);
   g_autofree char *public_jwk = jws_key_dup_public (key);
   g_autofree char *label = seal_label (jws_key_peek_kid (key));
@@ -92,13 +96,25 @@ signing_keys_load (SigningKeys *keys, Store *store, Db *db, gint64 now_us, GErro
 {
   if (!read_all (keys, store, db, error))
     return FALSE;
-  return keys->active != NULL || (insert_new (store, db, now_us, error) && read_all (keys, store, db, error));
+  if (keys->active != NULL)
+    return TRUE;
+  g_autoptr (JwsKey) first = jws_key_new ();
+  return insert_key (first, store, db, now_us, error) && read_all (keys, store, db, error);
 }
 
 gboolean
 signing_keys_rotate (SigningKeys *keys, Store *store, Db *db, gint64 now_us, GError **error)
 {
-  return db_run (db, error, "UPDATE signing_key SET retired_us = ?, sealed = NULL WHERE retired_us = 0", "i",
-                 now_us)
-         && insert_new (store, db, now_us, error) && read_all (keys, store, db, error);
+  if (!signing_keys_load (keys, store, db, now_us, error))
+    return FALSE;
+  g_autoptr (JwsKey) next = jws_key_new ();
+  g_autofree char *public_jwk = jws_key_dup_public (next);
+  g_autofree char *payload = succession_dup_json (public_jwk, now_us / G_USEC_PER_SEC);
+  g_autofree char *statement
+      = jws_sign (keys->active, SUCCESSION_TYPE, payload, strlen (payload), error);
+  return statement != NULL
+         && db_run (db, error,
+                    "UPDATE signing_key SET retired_us = ?, sealed = NULL, succession = ? WHERE retired_us = 0",
+                    "is", now_us, statement)
+         && insert_key (next, store, db, now_us, error) && read_all (keys, store, db, error);
 }

@@ -1,5 +1,5 @@
 /* The host's signing keys (market.db): one in use, its private part sealed, and the public parts of all that
- * were. Retiring a key destroys its private part. */
+ * were. A key that is retired signs who follows it; then its private part is destroyed. */
 #pragma once
 
 #include "common/base/jws.h"
@@ -11,6 +11,7 @@ typedef struct
   char *public_jwk;
   gint64 from_us;
   gint64 retired_us; /* 0: in use */
+  char *succession;  /* what it signed last: who follows it; NULL: nothing */
 } SigningKey;
 
 typedef struct

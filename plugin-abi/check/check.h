@@ -1,10 +1,20 @@
-/* The kinds of code host-module-check looks at; main.c has the table. */
+/* host-module-check: what a vendor needs before anything is sent to a host. A subcommand is a row in main.c's
+ * table and a file of its own. */
 #pragma once
 
 #include "plugin-abi/check/object.h"
 #include "plugin-abi/check/report.h"
 
 #include <sys/types.h>
+
+typedef enum
+{
+  CHECK_GOOD = 0,
+  CHECK_REFUSED = 1, /* what was checked is not good */
+  CHECK_USAGE = 2,   /* or nothing could be checked here */
+} CheckExit;
+
+/* ---- checks of one file ---- */
 
 typedef struct
 {
@@ -26,3 +36,8 @@ gboolean check_native (const CheckOptions *options, Report *report, char **probl
 
 /* Reads the object at @path and adds the row "object". NULL: the row says why. */
 Object *check_object (const char *path, Report *report);
+
+/* ---- subcommands with arguments of their own; @argv begins with the subcommand's name ---- */
+
+CheckExit check_pack (int argc, char **argv);       /* pack.c */
+CheckExit check_keygen_key (int argc, char **argv); /* pack.c */

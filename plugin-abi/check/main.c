@@ -3,10 +3,13 @@
  *   host-module-check keygen MODULE.so
  *   host-module-check legacy PLUGIN.legacy
  *   host-module-check native PLUGIN.plugin
+ *   host-module-check pack FOLDER --key FILE -o FILE
+ *   host-module-check keygen-key FILE
  *
  * Exit status: 0 fine, 1 something failed, 2 usage, or nothing could be checked here. */
 #include "plugin-abi/check/check.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,30 +25,34 @@ typedef struct
   const char *arguments;
   const char *help;
   CheckFunc check;
-  int (*run) (int argc, char **argv); /* instead: argv[0] is the subcommand */
+  CheckExit (*run) (int argc, char **argv); /* instead: argv[0] is the subcommand */
 } Subcommand;
 
 static const Subcommand subcommands[] = {
   { "keygen", "MODULE.so", "a module that makes serials (host/keygen.h)", check_keygen, NULL },
   { "legacy", "PLUGIN.legacy", "an untouched library with its descriptor", check_legacy, NULL },
   { "native", "PLUGIN.plugin", "a plugin for host/plugin.h with its descriptor", check_native, NULL },
+  { "pack", "FOLDER --key FILE -o FILE [--restricted]", "makes a signed package of a plugin's folder", NULL,
+    check_pack },
+  { "keygen-key", "FILE", "makes an Ed25519 key to sign packages with, and shows its public part", NULL,
+    check_keygen_key },
 };
 
 static int
-print_usage (void)
+print_usage (FILE *out, CheckExit result)
 {
-  fputs ("usage: host-module-check COMMAND FILE [OPTION...]\n", stderr);
+  fputs ("usage: host-module-check COMMAND FILE [OPTION...]\n", out);
   for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
-    fprintf (stderr, "  %-8s %-16s %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].help);
-  fputs ("options:\n"
+    fprintf (out, "  %s %s\n      %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].help);
+  fputs ("options of the first three:\n"
          "  --json            one JSON object instead of lines\n"
          "  --seeds=N         keygen: how many seeds must give different serials (10000)\n"
          "  --deadline=MS     of one call on the server (5000)\n"
          "  --memory=MIB      on the server (128)\n"
          "  --serial=TEXT     plugin: check the licence with this serial, and start\n"
          "  --uid=N           as root: the user vendor code runs as\n",
-         stderr);
-  return 2;
+         out);
+  return result;
 }
 
 static const Subcommand *
@@ -134,26 +141,29 @@ check_file (const Subcommand *subcommand, const char *file, const Arguments *arg
   if (!subcommand->check (&options, report, &problem))
     {
       fprintf (stderr, "host-module-check: %s\n", problem);
-      return 2;
+      return CHECK_USAGE;
     }
   report_print (report, arguments->is_json);
-  return report_is_fine (report) ? 0 : 1;
+  return report_is_fine (report) ? CHECK_GOOD : CHECK_REFUSED;
 }
 
 int
 main (int argc, char **argv)
 {
+  setlocale (LC_ALL, "");
+  if (argc > 1 && (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "help") == 0))
+    return print_usage (stdout, CHECK_GOOD);
   const Subcommand *subcommand = argc >= 2 ? find_subcommand (argv[1]) : NULL;
   if (subcommand == NULL)
-    return print_usage ();
+    return print_usage (stderr, CHECK_USAGE);
   if (subcommand->run != NULL)
-    return subcommand->run (argc - 1, argv + 1);
+    return (int)subcommand->run (argc - 1, argv + 1);
 
   Arguments arguments
       = { .seeds = 10000, .deadline_ms = 5000, .memory_mib = 128, .uid = geteuid () == 0 ? OWN_USER : 0 };
   int result = read_arguments (&argc, &argv, &arguments) && argc == 3
                    ? check_file (subcommand, argv[2], &arguments)
-                   : print_usage ();
+                   : print_usage (stderr, CHECK_USAGE);
   g_free (arguments.serial);
   return result;
 }

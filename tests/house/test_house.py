@@ -17,7 +17,7 @@ WIRE = COMMON + ["host-server/wire"]
 STORE = WIRE + ["host-server/store"]
 CORE = STORE + ["host-server/core"]
 MODULES = CORE + ["host-server/modules"]
-ROOMS = ["im", "market", "access", "configuration", "functions", "standby", "admin"]
+ROOMS = ["im", "market", "access", "packages", "configuration", "functions", "standby", "admin"]
 ARROWS = {
     "plugin-abi/include": [],
     "common/base": [],
