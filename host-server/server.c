@@ -189,8 +189,10 @@ host_server_new (const char *config_path, GError **error)
     return NULL;
   server->admin = admin_new (core);
 
-  if (!http_listen (core->http, core->config, NULL, error) || !clients_listen (server->clients, error) || !write_addresses (server, error))
+  if (!http_listen (core->http, core->config, NULL, error) || !clients_listen (server->clients, error)
+      || !write_addresses (server, error))
     return NULL;
+  market_start (server->market);
   log_info ("server", "serving domain=%s xmpp=%s", domain, clients_peek_address (server->clients));
   return g_steal_pointer (&server);
 }

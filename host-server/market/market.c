@@ -400,8 +400,13 @@ market_new (Server *server, GError **error)
   reconcile_commands_init (market);
   restored_init (market);
   http_add_ready_check (server->http, "market", check_ready, market);
-  sweep_init (market);
   return market;
+}
+
+void
+market_start (Market *market)
+{
+  sweep_init (market);
 }
 
 void
