@@ -8,13 +8,14 @@ import uuid
 import pytest
 
 from lib.crash import CrashingShop, assert_revoked, assert_settled
+from lib.host import HostctlError
 from lib.market import Customer, read_serials
 from lib.process import ROOT, program, wait_until
 from lib.xmpp import StreamClosed
 
 POINTS = re.findall(r'X \([A-Z_]+, "([a-z-]+)"\)', (ROOT / "host-server/market/crash.h").read_text())
 SOURCES = {"weather": "keygen", "quotes": "plugin-server", "dice": "pool"}
-GONE = (StreamClosed, OSError, AssertionError)  # what a client sees of a server that dies
+GONE = (StreamClosed, OSError, AssertionError, HostctlError)  # what is seen of a server that dies
 
 
 @pytest.fixture(scope="module")
