@@ -37,6 +37,7 @@ struct Session
   gint64 resume_us; /* 0: not resumable */
   Timer rest;
   guint32 n_handled;
+  guint32 n_acknowledged; /* what the client was told last; never goes back */
   GArray *holds;      /* of Hold, oldest first; NULL: none yet */
   GQueue *deliveries; /* of Delivery; NULL: none yet */
   Slot slots[N_SESSION_SLOTS];

@@ -228,7 +228,10 @@ run_acknowledged (Session *session)
 guint64
 session_hold (Session *session)
 {
-  Hold hold = { ++session->book->n_holds, session->n_handled };
+  /* A count once told never goes back (XEP-0198 §4): a hold that no stanza under way asked for, or whose
+   * stanza was acknowledged meanwhile, holds back from the next one on. */
+  guint32 first = session->n_handled == session->n_acknowledged ? session->n_handled + 1 : session->n_handled;
+  Hold hold = { ++session->book->n_holds, first };
   session_ref (session);
   if (session->holds == NULL)
     session->holds = g_array_new (FALSE, FALSE, sizeof (Hold));
@@ -241,22 +244,25 @@ session_hold (Session *session)
   return hold.id;
 }
 
-/* The count that may be acknowledged: up to the stanza before the first one held. */
+/* The count that may be acknowledged, which the caller tells the client: up to the stanza before the first one
+ * held. Notes whether the rest is still owed. */
 static guint32
-get_handled (const Session *session)
+take_handled (Session *session)
 {
-  if (session->holds == NULL || session->holds->len == 0)
-    return session->n_handled;
-  return g_array_index (session->holds, Hold, 0).handled - 1;
+  guint32 n = session->n_handled;
+  if (session_is_held (session))
+    n = g_array_index (session->holds, Hold, 0).handled - 1;
+  session->owes_ack = n != session->n_handled;
+  session->n_acknowledged = n;
+  return n;
 }
 
 static void
 write_ack (Session *session)
 {
   GString *out = session->stream != NULL ? stream_write (session->stream) : NULL;
-  session->owes_ack = get_handled (session) != session->n_handled;
   if (out != NULL)
-    g_string_append_printf (out, "<a xmlns='" SM_NS "' h='%u'/>", get_handled (session));
+    g_string_append_printf (out, "<a xmlns='" SM_NS "' h='%u'/>", take_handled (session));
 }
 
 void
@@ -334,7 +340,7 @@ enable (Session *session, const StreamManagementElement *element)
     }
   /* What waited for the socket alone has been promised that: it is settled by the last drain. */
   session->outbox = outbox_new ();
-  session->n_handled = 0;
+  session->n_handled = session->n_acknowledged = 0;
   if (session->holds != NULL)
     for (guint i = 0; i < session->holds->len; i++)
       g_array_index (session->holds, Hold, i).handled = 1;
@@ -437,8 +443,7 @@ session_book_resume (SessionBook *book, Stream *stream, const StreamManagementEl
     stream_hold (stream);
   out = stream_write (stream);
   g_string_append_printf (out, "<resumed xmlns='" SM_NS "' previd='%s' h='%u'/>", session->resume_id,
-                          get_handled (session));
-  session->owes_ack = get_handled (session) != session->n_handled;
+                          take_handled (session));
   outbox_write (session->outbox, out);
   if (outbox_get_length (session->outbox) > 0)
     ask_for_ack (session, out);

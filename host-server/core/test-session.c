@@ -414,6 +414,14 @@ test_session_held_acknowledges_only_what_went_before (Fixture *fixture, gconstpo
   assert_says (stream, " ", "<a " SM " h='3'/>");
   g_assert_false (session_is_held (session));
 
+  /* What was acknowledged stays so under a hold that comes later. */
+  guint64 third = session_hold (session);
+  assert_says (stream, "<r " SM "/>", "<a " SM " h='3'/>");
+  stream_receive (stream, "<presence/>", 11);
+  assert_says (stream, "<r " SM "/>", "<a " SM " h='3'/>");
+  session_release (session, third);
+  assert_says (stream, " ", "<a " SM " h='4'/>");
+
   guint64 holds[65];
   for (gsize i = 0; i < G_N_ELEMENTS (holds); i++)
     holds[i] = session_hold (session);

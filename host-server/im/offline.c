@@ -142,6 +142,7 @@ typedef struct
   char *bare;
   char *account;
   gint64 last_id; /* of the chunk under way; 0 before the first */
+  guint64 hold;   /* while the chunk's rows are being deleted */
 } Drain;
 
 static void drain_step (Drain *drain);
@@ -201,6 +202,7 @@ static void
 delete_done (gpointer data, const GError *error)
 {
   Drain *drain = data;
+  session_release (drain->session, drain->hold);
   if (error != NULL) /* the next chunk tries it again; at worst they come twice */
     log_error ("im", "cannot delete offline messages account=%s: %s", drain->account, error->message);
   if (session_is_alive (drain->session) && delivery_is_receiver (drain->session))
@@ -209,12 +211,17 @@ delete_done (gpointer data, const GError *error)
     drain_hand_on (drain);
 }
 
+/* The session is held until the rows are gone for good: a client that has an answer after its kept messages, or
+ * the end of its stream, does not get them again, whatever happens to the server. */
 static void
 drain_delivered (Session *session, gboolean was_delivered, gpointer data)
 {
   Drain *drain = data;
   if (was_delivered)
-    store_write (drain->im->server->store, STORE_CHAT, delete_work, delete_done, drain);
+    {
+      drain->hold = session_hold (session);
+      store_write (drain->im->server->store, STORE_CHAT, delete_work, delete_done, drain);
+    }
   else
     drain_hand_on (drain);
 }

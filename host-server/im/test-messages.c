@@ -190,7 +190,11 @@ test_offline_messages_stay_until_the_client_has_them (void)
   g_assert_nonnull (strstr (first, "<body>0</body>"));
   g_assert_null (strstr (first, "<body>50</body>")); /* a chunk at a time */
   g_assert_cmpint (world_query (world, STORE_CHAT, "SELECT count(*) FROM offline_message"), ==, 60);
-  world_deliver (world, bob);
+  g_assert_false (world_is_held (bob));
+  world_deliver_now (bob);
+  g_assert_true (world_is_held (bob)); /* the next answer says that these will not come again */
+  world_settle (world);
+  g_assert_false (world_is_held (bob));
   g_assert_cmpint (world_query (world, STORE_CHAT, "SELECT count(*) FROM offline_message"), ==, 10);
   world_end (world, bob); /* the second chunk was sent, but never arrived */
   g_assert_cmpint (world_query (world, STORE_CHAT, "SELECT count(*) FROM offline_message"), ==, 10);

@@ -501,6 +501,12 @@ world_set_slow (Session *session, gboolean is_slow)
 }
 
 void
+world_deliver_now (Session *session)
+{
+  call_waiters (session, TRUE);
+}
+
+void
 world_deliver (World *world, Session *session)
 {
   call_waiters (session, TRUE);

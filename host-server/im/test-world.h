@@ -37,6 +37,8 @@ void world_expect_nothing (Session *session);
 /* What is sent is delivered by itself (the default), or waits for world_deliver(). */
 void world_set_slow (Session *session, gboolean is_slow);
 void world_deliver (World *world, Session *session);
+/* The same without waiting for what it makes the room write. */
+void world_deliver_now (Session *session);
 gboolean world_is_held (const Session *session);
 /* Gives the undelivered hooks a stanza, as a session that ended with it unacknowledged does. */
 void world_undelivered (World *world, Session *session, const char *xml);
