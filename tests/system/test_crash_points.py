@@ -43,10 +43,11 @@ class Buyer:
     def __init__(self, shop, plugin):
         self.shop, self.plugin = shop, plugin
         self.name, self.request, self.order = shop.user(), str(uuid.uuid4()), None
+        self.held = {}  # on entering; later changes are pushed
 
     def enter(self):
         customer = Customer(self.shop, self.name)
-        customer.serials()
+        self.held = customer.serials()
         return customer
 
     def open_order(self, customer):
@@ -66,11 +67,9 @@ class Buyer:
             if self.order not in self.shop.pressed and order.find("{urn:stoa:market:1}charge") is not None:
                 self.shop.pressed.add(self.order)
                 customer.press(order)
-            while True:
-                held = read_serials(customer.push_of("serials")) if self.plugin not in customer.serials() else customer.serials()
-                if held[self.plugin][0] == "active":
-                    customer.client.barrier()  # our answers to the pushes were read
-                    return
+            while self.held.get(self.plugin, ("",))[0] != "active":
+                self.held.update(read_serials(customer.push_of("serials")))
+            customer.client.barrier()  # our answers to the pushes were read
         finally:
             customer.close()
 
