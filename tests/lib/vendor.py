@@ -3,14 +3,13 @@
 import base64
 import contextlib
 import http.client
-import http.server
 import json
 import secrets
 import sqlite3
-import threading
 import time
 
 from lib.billing import sign
+from lib.party import Party
 from lib.process import ROOT, Process, program
 
 SECRET = "whsec_" + base64.b64encode(b"vendor-secret-vendor-secret-0123").decode()
@@ -109,77 +108,12 @@ class PythonServer(PluginServer):
                     for request, serial, is_void in db.execute("SELECT id, serial, is_void FROM request")}
 
 
-class SameAnswer:
+class SameAnswer(Party):
     """A server that gives one answer to everything."""
 
     def __init__(self, status, body):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        self.status, self.body = status, body
+        super().__init__()
 
-            def say(self):
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = do_PUT = do_DELETE = say
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
-class Recorder:
-    """Stands between the host and a plugin server at `target` (HOST:PORT) and keeps what passes: `exchanges` holds
-    (method, path, body, status, answer), bytes as they were."""
-
-    def __init__(self, target):
-        self.target, self.exchanges = target, []
-        recorder = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def pass_on(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                link = http.client.HTTPConnection(recorder.target, timeout=20)
-                link.request(self.command, self.path, body or None, dict(self.headers))
-                answer = link.getresponse()
-                data = answer.read()
-                link.close()
-                recorder.exchanges.append((self.command, self.path, body, answer.status, data))
-                self.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() in ("content-type", "retry-after", "location"):
-                        self.send_header(name, value)
-                if answer.status != 204:
-                    self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = do_PUT = do_DELETE = pass_on
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+    def handle(self, request, body):
+        return self.status, self.body, {}
