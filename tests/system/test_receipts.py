@@ -52,19 +52,6 @@ def shop(tmp_path_factory, recorder):
         shop.stop()
 
 
-@pytest.fixture
-def customer(shop):
-    customers = []
-
-    def enter(*arguments):
-        customers.append(shop.customer(*arguments))
-        customers[-1].serials()
-        return customers[-1]
-    yield enter
-    for one in customers:
-        one.close()
-
-
 def jwks(shop):
     with urllib.request.urlopen(f"http://{shop.host.addresses['http']}/.well-known/jwks.json", timeout=10) as answer:
         return json.load(answer)

@@ -14,20 +14,13 @@ OTHER = "whsec_" + base64.b64encode(b"another secret of thirty-two byt").decode(
 
 
 @pytest.fixture
-def shop(tmp_path):
-    one = Shop(tmp_path / "shop", market={"poll_s": "600", "expiry_grace_s": "60"})
-    try:
-        yield one.start()
-    finally:
-        one.stop()
+def shop(tmp_path, started):
+    return started(Shop(tmp_path / "shop", market={"poll_s": "600", "expiry_grace_s": "60"}))
 
 
 @pytest.fixture
-def alice(shop):
-    customer = shop.customer()
-    customer.serials()
-    yield customer
-    customer.close()
+def alice(customer):
+    return customer()
 
 
 def keys(shop, kind="billing", name="stub"):

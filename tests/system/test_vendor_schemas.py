@@ -43,12 +43,8 @@ def validate_exchange(exchange):
 
 
 @pytest.fixture
-def shop(tmp_path):
-    one = Shop(tmp_path / "shop")
-    try:
-        yield one.start()
-    finally:
-        one.stop()
+def shop(tmp_path, started):
+    return started(Shop(tmp_path / "shop"))
 
 
 @pytest.fixture
