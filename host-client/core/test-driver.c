@@ -1,5 +1,7 @@
 #include "host-client/core/test-driver.h"
 
+#include "common/base/test-folder.h"
+
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -115,28 +117,13 @@ driver_set_up (TestClient *client, gconstpointer data)
   driver_server_start (&client->server);
 }
 
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-
-      remove_tree (child);
-    }
-  (void)g_remove (path);
-}
-
 void
 driver_tear_down (TestClient *client, gconstpointer data)
 {
   driver_server_stop (&client->server);
   plugin_host_free (client->host);
   clock_free (client->clock);
-  remove_tree (client->folder);
+  test_folder_remove (client->folder);
   g_ptr_array_unref (client->states);
   g_ptr_array_unref (client->lines);
   g_ptr_array_unref (client->notifications);

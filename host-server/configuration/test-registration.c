@@ -1,4 +1,5 @@
 /* In-band registration against core's services, with streams before login and sessions of the test's own. */
+#include "common/base/test-folder.h"
 #include "host-server/configuration/room.h"
 #include "host-server/core/config.h"
 #include "host-server/core/hooks.h"
@@ -83,13 +84,7 @@ fixture_close (Fixture *f, gconstpointer unused)
   jid_unref (f->server.market);
   g_string_free (f->answer, TRUE);
   g_string_free (f->removed, TRUE);
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  for (const char *name; (name = g_dir_read_name (dir)) != NULL;)
-    {
-      g_autofree char *path = g_build_filename (f->folder, name, NULL);
-      g_unlink (path);
-    }
-  g_rmdir (f->folder);
+  test_folder_remove (f->folder);
   g_free (f->folder);
 }
 

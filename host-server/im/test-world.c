@@ -1,10 +1,10 @@
 #include "host-server/im/test-world.h"
 
+#include "common/base/test-folder.h"
 #include "host-server/core/adhoc.h"
 #include "host-server/core/test-sessions.h"
 #include "host-server/store/accounts.h"
 
-#include <glib/gstdio.h>
 #include <string.h>
 
 struct World
@@ -68,21 +68,6 @@ world_new (const char *limits)
   return world;
 }
 
-static void
-remove_files (const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;)
-    {
-      g_autofree char *path = g_build_filename (folder, name, NULL);
-      if (g_file_test (path, G_FILE_TEST_IS_DIR))
-        remove_files (path);
-      else
-        g_unlink (path);
-    }
-  g_rmdir (folder);
-}
-
 void
 world_free (World *world)
 {
@@ -95,7 +80,7 @@ world_free (World *world)
   clock_free (world->server.clock);
   jid_unref (world->server.domain);
   jid_unref (world->server.market);
-  remove_files (world->folder);
+  test_folder_remove (world->folder);
   g_free (world->config_path);
   g_free (world->folder);
   g_free (world);

@@ -1,6 +1,7 @@
 #include "host-server/modules/test-stage.h"
 
-#include <glib/gstdio.h>
+#include "common/base/test-folder.h"
+
 #include <unistd.h>
 
 void
@@ -29,16 +30,9 @@ set_up (Fixture *fixture, gconstpointer first_user)
 void
 tear_down (Fixture *fixture, gconstpointer first_user)
 {
-  g_autoptr (GDir) entries = g_dir_open (fixture->folder, 0, NULL);
-  const char *name;
   modules_free (fixture->modules);
   clock_free (fixture->clock);
-  while ((name = g_dir_read_name (entries)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (fixture->folder, name, NULL);
-      g_unlink (path);
-    }
-  g_rmdir (fixture->folder);
+  test_folder_remove (fixture->folder);
   g_free (fixture->folder);
 }
 
