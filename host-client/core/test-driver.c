@@ -272,6 +272,21 @@ driver_ship (TestClient *client, const char *object, const char *file, const cha
 }
 
 Plugin *
+driver_install_shipped (TestClient *client, const char *path, const char *id)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginInfo) info = driver_install (client, path, &error);
+  Plugin *plugin;
+
+  g_assert_no_error (error);
+  g_assert_nonnull (info);
+  g_assert_cmpstr (info->id, ==, id);
+  plugin = plugin_new (client->host, id, TEST_JID, &driver_events, client, &error);
+  g_assert_no_error (error);
+  return plugin;
+}
+
+Plugin *
 driver_install_sample (TestClient *client, const char *id, const char *ending)
 {
   g_autofree char *object = g_strdup_printf ("%s/%s/lib%s.so", g_getenv ("PLUGIN_OBJECTS"), id, id);
@@ -280,18 +295,11 @@ driver_install_sample (TestClient *client, const char *id, const char *ending)
   g_autofree char *text = NULL;
   g_autofree char *path = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = NULL;
-  Plugin *plugin;
 
   g_file_get_contents (template, &text, NULL, &error);
   g_assert_no_error (error);
   path = driver_ship (client, object, file, text);
-  info = driver_install (client, path, &error);
-  g_assert_no_error (error);
-  g_assert_cmpstr (info->id, ==, id);
-  plugin = plugin_new (client->host, id, TEST_JID, &driver_events, client, &error);
-  g_assert_no_error (error);
-  return plugin;
+  return driver_install_shipped (client, path, id);
 }
 
 static const char probe_text[]
@@ -322,13 +330,6 @@ Plugin *
 driver_install_probe (TestClient *client, const char *name)
 {
   g_autofree char *path = driver_ship_probe (client, name);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = driver_install (client, path, &error);
-  Plugin *plugin;
 
-  g_assert_no_error (error);
-  g_assert_nonnull (info);
-  plugin = plugin_new (client->host, name, TEST_JID, &driver_events, client, &error);
-  g_assert_no_error (error);
-  return plugin;
+  return driver_install_shipped (client, path, name);
 }
