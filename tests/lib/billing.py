@@ -5,14 +5,13 @@ import base64
 import hashlib
 import hmac
 import html.parser
-import http.client
 import json
 import queue
 import time
 import urllib.parse
 
 from lib.party import Party
-from lib.process import Process, program
+from lib.process import HttpProgram, program
 
 KEY = "sk_test_key"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -97,35 +96,14 @@ class Form(html.parser.HTMLParser):
             self.scripts += 1
 
 
-class Stub:
+class Stub(HttpProgram):
     def __init__(self, folder, *arguments):
-        self.folder = folder
-        self.arguments = arguments
-        self.process = None
+        self.folder, self.arguments = folder, arguments
 
     def start(self, *more):
-        self.process, said = Process.listening(
+        return self.listen(
             [program("billing-stub"), "--listen", "127.0.0.1:0", "--data", self.folder / "ledger", "--api-key", KEY,
              "--webhook-secret", SECRET, "--merchant", MERCHANT, *self.arguments, *more], self.folder / "stub-output")
-        self.address = said["http"]
-        return self
-
-    def stop(self):
-        process, self.process = self.process, None
-        if process is not None and process.terminate() != 0:
-            process.fail(f"ended with {process.popen.returncode}")
-
-    def kill(self):
-        self.process.kill()
-        self.process = None
-
-    def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(self.address, timeout=10)
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer, text
 
     def call(self, method, path, body=None, key=None, bearer=KEY, **headers):
         """(status, JSON) of the merchant's interface."""

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import http.client
 import json
 import secrets
 import sqlite3
@@ -10,28 +9,28 @@ import time
 
 from lib.billing import sign
 from lib.party import Party
-from lib.process import ROOT, Process, program
+from lib.process import ROOT, HttpProgram, program
 
 SECRET = "whsec_" + base64.b64encode(b"vendor-secret-vendor-secret-0123").decode()
 
 
-class PluginServer:
+class PluginServer(HttpProgram):
     def __init__(self, folder, plugin, *arguments, secret=SECRET):
         self.folder, self.plugin, self.arguments, self.secret = folder, plugin, arguments, secret
-        self.process, self.address = None, None
 
     def command(self):
         """The program and how it learns the secret."""
         return [program("plugin-server"), *([] if "--secret-file" in self.arguments else ["--secret", self.secret])]
 
     def start(self):
-        self.process, said = Process.listening(
+        return self.listen(
             [*self.command(), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
              "--plugin", self.plugin, *self.arguments],
             self.folder / f"vendor-{self.plugin}-output")
-        self.address = said["http"]
-        self.base = f"http://{self.address}"
-        return self
+
+    @property
+    def base(self):
+        return f"http://{self.address}"
 
     def restart_with(self, *arguments):
         """The same vendor at the same address, behaving otherwise from now on."""
@@ -40,22 +39,9 @@ class PluginServer:
         self.arguments = (*arguments, "--listen", address)
         return self.start()
 
-    def stop(self):
-        process, self.process = self.process, None
-        if process is not None and process.terminate() != 0:
-            process.fail(f"ended with {process.popen.returncode}")
-
-    def kill(self):
-        self.process.kill()
-        self.process = None
-
     def request(self, method, path, body=None, headers=None):
-        """(status, text), one connection a request."""
-        connection = http.client.HTTPConnection(self.address, timeout=20)
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
+        """(status, text)"""
+        answer, text = super().request(method, path, body, headers)
         return answer.status, text
 
     def headers(self, method, path, body=b"", age_s=0, secret=None):
