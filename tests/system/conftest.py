@@ -5,9 +5,13 @@ wrong, and the standard decides."""
 
 import functools
 import itertools
+import os
+import pathlib
+import tempfile
 
 import pytest
 
+from lib.device import make_device
 from lib.host import Host
 from lib.prosody import Prosody
 
@@ -96,3 +100,22 @@ def enter():
 def customer(shop, enter):
     """Customers of the `shop` that a file of tests opens: customer ()."""
     return functools.partial(enter, shop)
+
+
+@pytest.fixture
+def ground():
+    """A folder that whoever runs the client can enter: plugins are for users, and root is not one."""
+    with tempfile.TemporaryDirectory(prefix="stoa-") as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
+@pytest.fixture
+def device(shop, ground):
+    """A device of a new account, or another one of `user`'s, with plugins installed."""
+    def make(*descriptors, user=None):
+        one = make_device(ground, shop.host, user or shop.user("client"))
+        for descriptor in descriptors:
+            one.must("plugin", "install", descriptor, "--yes")
+        return one
+    return make
