@@ -1,7 +1,7 @@
 /* Faults on demand: what a provider, or the network to it, does wrong on some day (--fault KIND[:N]). */
 #pragma once
 
-#include <glib.h>
+#include "common/base/faults.h"
 
 typedef enum
 {
@@ -26,14 +26,7 @@ typedef enum
   N_FAULTS
 } FaultKind;
 
-typedef struct
-{
-  gint64 left[N_FAULTS]; /* N, counted down where it counts; 0: not asked for */
-} Faults;
+G_STATIC_ASSERT (N_FAULTS <= FAULTS_MAX);
 
 /* Reads "KIND" or "KIND:N". FALSE with @error naming the kinds there are. */
 gboolean faults_add (Faults *faults, const char *text, GError **error);
-/* N of a fault that is an amount or a time; 0 if it is not on. */
-gint64 faults_get (const Faults *faults, FaultKind kind);
-/* Whether a counted fault happens now; uses one up. */
-gboolean faults_take (Faults *faults, FaultKind kind);

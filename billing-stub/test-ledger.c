@@ -230,30 +230,6 @@ test_ledger_refunds_never_exceed_what_was_paid (void)
   g_assert_cmpuint (take (books, EVENT_DELIVERED, 0, &next_us), ==, 2); /* each refund once */
 }
 
-static void
-test_faults_are_read_and_counted (void)
-{
-  Faults faults = { 0 };
-  g_assert_true (faults_add (&faults, "drop:2", NULL));
-  g_assert_true (faults_add (&faults, "late", NULL));
-  g_assert_true (faults_add (&faults, "delay", NULL));
-  g_assert_cmpint (faults_get (&faults, FAULT_DELAY), ==, 1000);
-  g_assert_true (faults_take (&faults, FAULT_DROP));
-  g_assert_true (faults_take (&faults, FAULT_DROP));
-  g_assert_false (faults_take (&faults, FAULT_DROP));
-  for (guint i = 0; i < 100; i++)
-    g_assert_true (faults_take (&faults, FAULT_LATE));
-  g_assert_false (faults_take (&faults, FAULT_REFUSE));
-  static const char *const bad[]
-      = { "", ":", "dro", "drops", "drop:", "drop:0", "drop:-1", "drop:x", "drop:1:2" };
-  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
-    {
-      g_autoptr (GError) error = NULL;
-      g_assert_false (faults_add (&faults, bad[i], &error));
-      g_assert_nonnull (error);
-    }
-}
-
 int
 main (int argc, char **argv)
 {
@@ -265,6 +241,5 @@ main (int argc, char **argv)
   TEST (ledger_event_under_way_at_a_crash_is_sent_again);
   TEST (ledger_address_that_is_gone_hears_nothing_more);
   TEST (ledger_refunds_never_exceed_what_was_paid);
-  TEST (faults_are_read_and_counted);
   return g_test_run ();
 }

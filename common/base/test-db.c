@@ -1,4 +1,5 @@
 #include "common/base/db.h"
+#include "common/base/test-folder.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -15,13 +16,7 @@ static void
 remove_folder_of (const char *path)
 {
   g_autofree char *folder = g_path_get_dirname (path);
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  for (const char *name; (name = g_dir_read_name (dir)) != NULL;)
-    {
-      g_autofree char *file = g_build_filename (folder, name, NULL);
-      g_unlink (file);
-    }
-  g_rmdir (folder);
+  test_folder_remove (folder);
 }
 
 static const char *const steps[] = { "CREATE TABLE pair (name TEXT PRIMARY KEY, value INTEGER, bytes BLOB)",

@@ -1,5 +1,7 @@
 #include "common/module/package.h"
 
+#include "common/base/test-folder.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <glib/gstdio.h>
@@ -45,14 +47,7 @@ set_up (Stage *stage, gconstpointer unused)
 static void
 tear_down (Stage *stage, gconstpointer unused)
 {
-  g_autoptr (GDir) dir = g_dir_open (stage->folder, 0, NULL);
-  const char *name;
-  while ((name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (stage->folder, name, NULL);
-      g_remove (path);
-    }
-  g_rmdir (stage->folder);
+  test_folder_remove (stage->folder);
   g_free (stage->folder);
   EVP_PKEY_free (stage->key);
 }

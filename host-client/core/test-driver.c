@@ -1,5 +1,7 @@
 #include "host-client/core/test-driver.h"
 
+#include "common/base/test-folder.h"
+
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -115,28 +117,13 @@ driver_set_up (TestClient *client, gconstpointer data)
   driver_server_start (&client->server);
 }
 
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-
-      remove_tree (child);
-    }
-  (void)g_remove (path);
-}
-
 void
 driver_tear_down (TestClient *client, gconstpointer data)
 {
   driver_server_stop (&client->server);
   plugin_host_free (client->host);
   clock_free (client->clock);
-  remove_tree (client->folder);
+  test_folder_remove (client->folder);
   g_ptr_array_unref (client->states);
   g_ptr_array_unref (client->lines);
   g_ptr_array_unref (client->notifications);
@@ -285,6 +272,21 @@ driver_ship (TestClient *client, const char *object, const char *file, const cha
 }
 
 Plugin *
+driver_install_shipped (TestClient *client, const char *path, const char *id)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginInfo) info = driver_install (client, path, &error);
+  Plugin *plugin;
+
+  g_assert_no_error (error);
+  g_assert_nonnull (info);
+  g_assert_cmpstr (info->id, ==, id);
+  plugin = plugin_new (client->host, id, TEST_JID, &driver_events, client, &error);
+  g_assert_no_error (error);
+  return plugin;
+}
+
+Plugin *
 driver_install_sample (TestClient *client, const char *id, const char *ending)
 {
   g_autofree char *object = g_strdup_printf ("%s/%s/lib%s.so", g_getenv ("PLUGIN_OBJECTS"), id, id);
@@ -293,18 +295,11 @@ driver_install_sample (TestClient *client, const char *id, const char *ending)
   g_autofree char *text = NULL;
   g_autofree char *path = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = NULL;
-  Plugin *plugin;
 
   g_file_get_contents (template, &text, NULL, &error);
   g_assert_no_error (error);
   path = driver_ship (client, object, file, text);
-  info = driver_install (client, path, &error);
-  g_assert_no_error (error);
-  g_assert_cmpstr (info->id, ==, id);
-  plugin = plugin_new (client->host, id, TEST_JID, &driver_events, client, &error);
-  g_assert_no_error (error);
-  return plugin;
+  return driver_install_shipped (client, path, id);
 }
 
 static const char probe_text[]
@@ -335,13 +330,6 @@ Plugin *
 driver_install_probe (TestClient *client, const char *name)
 {
   g_autofree char *path = driver_ship_probe (client, name);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = driver_install (client, path, &error);
-  Plugin *plugin;
 
-  g_assert_no_error (error);
-  g_assert_nonnull (info);
-  plugin = plugin_new (client->host, name, TEST_JID, &driver_events, client, &error);
-  g_assert_no_error (error);
-  return plugin;
+  return driver_install_shipped (client, path, name);
 }

@@ -63,6 +63,9 @@ char *driver_ship_probe (TestClient *client, const char *name);
 PluginInfo *driver_install (TestClient *client, const char *path, GError **error);
 /* The same for a user who was not asked. */
 PluginInfo *driver_install_unagreed (TestClient *client, const char *path, GError **error);
+/* Installs what was shipped with the descriptor @path, which says that it is @id. The caller frees the
+ * plugin. */
+Plugin *driver_install_shipped (TestClient *client, const char *path, const char *id);
 /* Installs a sample by its template (@ending: legacy or plugin), or the probe. The caller frees the plugin.
  */
 Plugin *driver_install_sample (TestClient *client, const char *id, const char *ending);

@@ -1,7 +1,6 @@
 #include "host-client/core/outbox.h"
 
-#include <glib/gstdio.h>
-
+#include "common/base/test-folder.h"
 #include "host-client/core/folder.h"
 
 typedef struct
@@ -28,25 +27,12 @@ set_up (Fixture *f, gconstpointer data)
 }
 
 static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-      remove_tree (child);
-    }
-  g_remove (path);
-}
-
-static void
 tear_down (Fixture *f, gconstpointer data)
 {
   db_close (f->db);
   folder_free (f->folder);
   clock_free (f->clock);
-  remove_tree (f->path);
+  test_folder_remove (f->path);
   g_free (f->account);
   g_free (f->path);
 }

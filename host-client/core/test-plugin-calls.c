@@ -37,15 +37,8 @@ install_types (TestClient *client, const char *permissions)
   g_autofree char *object = g_build_filename (g_getenv ("PLUGIN_PROBES"), "libtypes.so", NULL);
   g_autofree char *text = g_strdup_printf (types_text, permissions);
   g_autofree char *path = driver_ship (client, object, "types.legacy", text);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = driver_install (client, path, &error);
-  Plugin *plugin;
 
-  g_assert_no_error (error);
-  g_assert_nonnull (info);
-  plugin = plugin_new (client->host, "types", TEST_JID, &driver_events, client, &error);
-  g_assert_no_error (error);
-  return plugin;
+  return driver_install_shipped (client, path, "types");
 }
 
 static void
@@ -113,15 +106,8 @@ static Plugin *
 install_native (TestClient *client, const char *name)
 {
   g_autofree char *path = ship_native (client, name);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = driver_install (client, path, &error);
-  Plugin *plugin;
 
-  g_assert_no_error (error);
-  g_assert_nonnull (info);
-  plugin = plugin_new (client->host, name, TEST_JID, &driver_events, client, &error);
-  g_assert_no_error (error);
-  return plugin;
+  return driver_install_shipped (client, path, name);
 }
 
 static void

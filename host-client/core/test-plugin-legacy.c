@@ -63,15 +63,8 @@ install (TestClient *client, const char *start, const char *phase)
   g_autofree char *object = g_build_filename (g_getenv ("PLUGIN_PROBES"), "libmanners.so", NULL);
   g_autofree char *text = g_strdup_printf (manners_text, start, phase);
   g_autofree char *path = driver_ship (client, object, "manners.legacy", text);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = driver_install (client, path, &error);
-  Plugin *plugin;
 
-  g_assert_no_error (error);
-  g_assert_nonnull (info);
-  plugin = plugin_new (client->host, "manners", TEST_JID, &driver_events, client, &error);
-  g_assert_no_error (error);
-  return plugin;
+  return driver_install_shipped (client, path, "manners");
 }
 
 static Plugin *
@@ -223,14 +216,9 @@ test_a_threaded_start_that_fails_later_is_told_with_the_next_command (TestClient
         "[Return start]\n-3=expired too late\n"
         "[Command freed]\ncall=u32 manners_freed ()\nshow=decimal\n";
   g_autofree char *path = driver_ship (client, object, "manners.legacy", text);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = driver_install (client, path, &error);
-  g_autoptr (Plugin) plugin = NULL;
+  g_autoptr (Plugin) plugin = driver_install_shipped (client, path, "manners");
   gint64 until_us = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
 
-  g_assert_no_error (error);
-  g_assert_nonnull (info);
-  plugin = plugin_new (client->host, "manners", TEST_JID, &driver_events, client, &error);
   g_assert_cmpstr (driver_start (client, plugin, NULL), ==, "running ");
   while (strcmp (driver_run (client, plugin, "freed", ""), "ok 0") == 0)
     g_assert_cmpint (g_get_monotonic_time (), <, until_us);
@@ -251,14 +239,8 @@ install_one (TestClient *client, const char *object, const char *permissions, co
       "old_host_ready=void () -> nothing\n" OLD_HOST "%s",
       library, permissions, rest);
   g_autofree char *descriptor = driver_ship (client, path, "one.legacy", text);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PluginInfo) info = driver_install (client, descriptor, &error);
-  Plugin *plugin;
+  Plugin *plugin = driver_install_shipped (client, descriptor, "one");
 
-  g_assert_no_error (error);
-  g_assert_nonnull (info);
-  plugin = plugin_new (client->host, "one", TEST_JID, &driver_events, client, &error);
-  g_assert_no_error (error);
   g_assert_cmpstr (driver_start (client, plugin, NULL), ==, "running ");
   return plugin;
 }

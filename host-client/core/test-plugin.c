@@ -333,17 +333,13 @@ test_a_plugin_without_connect_has_no_network (TestClient *client, gconstpointer 
   g_autofree char *text = NULL;
   g_autofree char *granted = g_strdup_printf ("tcp 127.0.0.1 %u", client->server.port);
   g_autoptr (GString) changed = NULL;
-  g_autoptr (PluginInfo) info = NULL;
   g_autoptr (Plugin) plugin = NULL;
-  g_autoptr (GError) error = NULL;
 
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
   changed = g_string_new (text);
   g_assert_cmpuint (g_string_replace (changed, "connect=", "#connect=", 1), ==, 1);
   g_assert_true (g_file_set_contents (path, changed->str, -1, NULL));
-  info = driver_install (client, path, &error);
-  g_assert_no_error (error);
-  plugin = plugin_new (client->host, "probe", TEST_JID, &driver_events, client, NULL);
+  plugin = driver_install_shipped (client, path, "probe");
   g_assert_cmpstr (driver_start (client, plugin, "good"), ==, "running ");
   g_assert_cmpstr (driver_run (client, plugin, "probe", granted), ==, "ok EPERM");
   g_assert_cmpint (g_atomic_int_get (&client->server.connections), ==, 0);

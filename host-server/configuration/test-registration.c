@@ -1,121 +1,20 @@
 /* In-band registration against core's services, with streams before login and sessions of the test's own. */
+#include "common/base/test-folder.h"
 #include "host-server/configuration/room.h"
 #include "host-server/core/config.h"
 #include "host-server/core/hooks.h"
 #include "host-server/core/service.h"
+#include "host-server/core/test-sessions.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
-
-struct Session
-{
-  guint refs;
-  Jid *jid;
-  Jid *bare;
-  char *account;
-  const char *stream_error;
-  gpointer requests;
-  GDestroyNotify free_requests;
-  GString *sent;
-};
-
-struct SessionBook
-{
-  Session *session;
-};
-
-Session *
-session_ref (Session *session)
-{
-  session->refs++;
-  return session;
-}
-
-void
-session_unref (Session *session)
-{
-  session->refs--;
-}
-
-const Jid *
-session_get_jid (const Session *session)
-{
-  return session->jid;
-}
-
-const Jid *
-session_get_bare (const Session *session)
-{
-  return session->bare;
-}
-
-const char *
-session_get_account (const Session *session)
-{
-  return session->account;
-}
-
-gboolean
-session_is_alive (const Session *session)
-{
-  return TRUE;
-}
-
-gboolean
-session_is_held (const Session *session)
-{
-  return FALSE;
-}
-
-void
-session_hold_reading (Session *session, gboolean is_held)
-{
-}
-
-void
-session_send (Session *session, const Stanza *stanza, const StanzaRoot *root)
-{
-  stanza_write (stanza, root, session->sent);
-}
-
-void
-session_send_xml (Session *session, const char *xml, gsize length)
-{
-  g_string_append_len (session->sent, xml, (gssize)length);
-}
-
-gpointer
-session_get_slot (const Session *session, SessionSlot slot)
-{
-  return session->requests;
-}
-
-void
-session_set_slot (Session *session, SessionSlot slot, gpointer value, GDestroyNotify free_value)
-{
-  session->requests = value;
-  session->free_requests = free_value;
-}
-
-Session *
-session_book_find (const SessionBook *book, const char *full_jid)
-{
-  return book->session != NULL && g_str_equal (jid_get_full (book->session->jid), full_jid) ? book->session
-                                                                                            : NULL;
-}
-
-void
-session_book_end_account (SessionBook *book, const char *bare_jid, const char *stream_error)
-{
-  if (book->session != NULL && g_str_equal (jid_get_bare (book->session->bare), bare_jid))
-    book->session->stream_error = stream_error;
-}
 
 typedef struct
 {
   char *folder;
   Server server;
   SessionBook book;
+  Session *session; /* the one that is logged in; NULL */
   Configuration configuration;
   GString *answer; /* of the stream before login */
   GString *removed;
@@ -144,6 +43,7 @@ fixture_open (Fixture *f, gconstpointer limits)
   server->clock = clock_new_fake (0);
   server->domain = jid_new ("d", 1);
   server->market = jid_new ("market.d", 8);
+  test_session_book_init (&f->book);
   server->sessions = &f->book;
   server->store = store_open (f->folder, NULL, &error);
   g_assert_no_error (error);
@@ -161,23 +61,18 @@ fixture_open (Fixture *f, gconstpointer limits)
 static void
 log_out (Fixture *f)
 {
-  Session *session = g_steal_pointer (&f->book.session);
+  Session *session = g_steal_pointer (&f->session);
   if (session == NULL)
     return;
-  if (session->requests != NULL)
-    session->free_requests (session->requests);
   g_assert_cmpuint (session->refs, ==, 1);
-  jid_unref (session->jid);
-  jid_unref (session->bare);
-  g_free (session->account);
-  g_string_free (session->sent, TRUE);
-  g_free (session);
+  session_unref (test_session_end (&f->book, session));
 }
 
 static void
 fixture_close (Fixture *f, gconstpointer unused)
 {
   log_out (f);
+  test_session_book_clear (&f->book);
   store_close (f->server.store);
   services_free (f->server.services);
   hooks_free (f->server.hooks);
@@ -189,13 +84,7 @@ fixture_close (Fixture *f, gconstpointer unused)
   jid_unref (f->server.market);
   g_string_free (f->answer, TRUE);
   g_string_free (f->removed, TRUE);
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  for (const char *name; (name = g_dir_read_name (dir)) != NULL;)
-    {
-      g_autofree char *path = g_build_filename (f->folder, name, NULL);
-      g_unlink (path);
-    }
-  g_rmdir (f->folder);
+  test_folder_remove (f->folder);
   g_free (f->folder);
 }
 
@@ -204,13 +93,8 @@ log_in (Fixture *f, const char *local)
 {
   Account account;
   g_assert_true (accounts_find (f->server.store, local, &account));
-  Session *session = g_new0 (Session, 1);
-  session->refs = 1;
-  session->jid = jid_new_parts (local, "d", "x");
-  session->bare = jid_to_bare (session->jid);
-  session->account = g_strdup (account.uuid);
-  session->sent = g_string_new (NULL);
-  f->book.session = session;
+  g_autofree char *full = g_strdup_printf ("%s@d/x", local);
+  f->session = test_session_bind (&f->book, full, account.uuid);
 }
 
 static Stanza *
@@ -250,7 +134,7 @@ ask (Fixture *f, const char *type, const char *payload)
 static const char *
 ask_session (Fixture *f, const char *type, const char *payload)
 {
-  Session *session = f->book.session;
+  Session *session = f->session;
   g_autoptr (Stanza) stanza = parse (type, payload);
   stanza->from = jid_ref (session->jid);
   g_string_truncate (session->sent, 0);
@@ -345,7 +229,7 @@ test_registration_after_login_is_about_oneself (Fixture *f, gconstpointer unused
   g_assert_true (has_password (f, "bob", "correct horse"));
   g_assert_nonnull (strstr (ask_session (f, "set", FIELDS ("alice", "battery staple")), "type='result'"));
   g_assert_true (has_password (f, "alice", "battery staple"));
-  g_assert_null (f->book.session->stream_error);
+  g_assert_null (f->session->stream_error);
 }
 
 static void
@@ -357,7 +241,7 @@ test_registration_is_removed_by_its_owner (Fixture *f, gconstpointer unused)
   g_assert_nonnull (strstr (ask_session (f, "set", "<remove/><username>alice</username>"), "<bad-request"));
   g_assert_true (accounts_find (f->server.store, "alice", &account));
   g_assert_nonnull (strstr (ask_session (f, "set", "<remove/>"), "type='result'"));
-  g_assert_cmpstr (f->book.session->stream_error, ==, "not-authorized");
+  g_assert_cmpstr (f->session->stream_error, ==, "not-authorized");
   g_autofree char *expected = g_strdup_printf ("alice@d %s;", account.uuid);
   g_assert_cmpstr (f->removed->str, ==, expected);
   g_assert_false (accounts_find (f->server.store, "alice", &account));

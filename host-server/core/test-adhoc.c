@@ -98,15 +98,13 @@ set_up (Fixture *f, gconstpointer unused)
   f->clock = clock_new_fake (0);
   f->domain = jid_new ("d.test", 6);
   f->market = jid_new ("market.d.test", 13);
-  f->book.sessions = g_ptr_array_new ();
+  test_session_book_init (&f->book);
   f->hooks = hooks_new ();
   f->services = services_new (&f->book, f->hooks, f->domain, f->market, f->clock);
   f->router = router_new (&f->book, f->services, f->domain, f->market);
   f->adhoc = adhoc_new (f->services, f->domain, f->market, f->clock);
-  f->alice = test_session_new ("alice@d.test/a");
-  f->bob = test_session_new ("bob@d.test/b");
-  g_ptr_array_add (f->book.sessions, f->alice);
-  g_ptr_array_add (f->book.sessions, f->bob);
+  f->alice = test_session_bind (&f->book, "alice@d.test/a", "uuid");
+  f->bob = test_session_bind (&f->book, "bob@d.test/b", "uuid");
   f->bought = g_string_new (NULL);
   const AdhocCommand commands[] = {
     { "buy", "Buy", NULL, { choose, confirm, buy } },
@@ -125,9 +123,7 @@ tear_down (Fixture *f, gconstpointer unused)
   services_free (f->services);
   router_free (f->router);
   hooks_free (f->hooks);
-  test_session_free (f->alice);
-  test_session_free (f->bob);
-  g_ptr_array_unref (f->book.sessions);
+  test_session_book_clear (&f->book);
   g_string_free (f->bought, TRUE);
   g_free (f->session);
   jid_unref (f->domain);

@@ -59,15 +59,13 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->clock = clock_new_fake (0);
   fixture->domain = jid_new ("d.test", 6);
   fixture->market = jid_new ("market.d.test", 13);
-  fixture->book.sessions = g_ptr_array_new ();
+  test_session_book_init (&fixture->book);
   fixture->hooks = hooks_new ();
   fixture->services
       = services_new (&fixture->book, fixture->hooks, fixture->domain, fixture->market, fixture->clock);
   fixture->router = router_new (&fixture->book, fixture->services, fixture->domain, fixture->market);
-  fixture->alice = test_session_new ("alice@d.test/a");
-  fixture->bob = test_session_new ("bob@d.test/b");
-  g_ptr_array_add (fixture->book.sessions, fixture->alice);
-  g_ptr_array_add (fixture->book.sessions, fixture->bob);
+  fixture->alice = test_session_bind (&fixture->book, "alice@d.test/a", "uuid");
+  fixture->bob = test_session_bind (&fixture->book, "bob@d.test/b", "uuid");
   fixture->kept = g_ptr_array_new ();
   fixture->delivered = g_string_new (NULL);
   for (StanzaKind kind = STANZA_MESSAGE; kind <= STANZA_IQ; kind++)
@@ -91,9 +89,7 @@ tear_down (Fixture *fixture, gconstpointer data)
   services_free (fixture->services);
   router_free (fixture->router);
   hooks_free (fixture->hooks);
-  test_session_free (fixture->alice);
-  test_session_free (fixture->bob);
-  g_ptr_array_unref (fixture->book.sessions);
+  test_session_book_clear (&fixture->book);
   g_ptr_array_unref (fixture->kept);
   g_string_free (fixture->delivered, TRUE);
   jid_unref (fixture->domain);
@@ -217,10 +213,10 @@ test_a_lane_answers_in_order_and_the_other_does_not_wait (Fixture *fixture, gcon
 static void
 test_a_held_session_waits_until_it_is_released (Fixture *fixture, gconstpointer data)
 {
-  fixture->alice->is_held = TRUE;
+  fixture->alice->n_holds = 1;
   send (fixture, fixture->alice, IQ ("get", "1", "d.test", NOW));
   EXPECT (fixture->alice);
-  fixture->alice->is_held = FALSE;
+  fixture->alice->n_holds = 0;
   services_resume (fixture->services, fixture->alice);
   EXPECT (fixture->alice, "id='1'");
 }

@@ -2,7 +2,8 @@
 #include "host-server/im/exchange.h"
 #include "host-server/store/schema.h"
 
-#include <glib/gstdio.h>
+#include "common/base/test-folder.h"
+
 #include <string.h>
 
 typedef struct
@@ -35,13 +36,7 @@ fixture_close (Fixture *f, gconstpointer unused)
   db_close (f->db);
   for (guint i = 0; i < 2; i++)
     jid_unref (f->users[i]);
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  for (const char *name; (name = g_dir_read_name (dir)) != NULL;)
-    {
-      g_autofree char *path = g_build_filename (f->folder, name, NULL);
-      g_unlink (path);
-    }
-  g_rmdir (f->folder);
+  test_folder_remove (f->folder);
   g_free (f->folder);
 }
 

@@ -1,41 +1,11 @@
 #include "host-server/im/test-world.h"
 
+#include "common/base/test-folder.h"
 #include "host-server/core/adhoc.h"
+#include "host-server/core/test-sessions.h"
 #include "host-server/store/accounts.h"
 
-#include <glib/gstdio.h>
 #include <string.h>
-
-typedef struct
-{
-  SessionDelivered func;
-  gpointer data;
-} Waiter;
-
-struct Session
-{
-  guint refs;
-  Jid *jid;
-  Jid *bare;
-  char *account;
-  World *world;
-  gboolean is_dead;
-  gboolean is_available;
-  gint8 priority;
-  guint n_holds;
-  guint64 next_hold;
-  gboolean is_slow;
-  GArray *waiters;
-  gpointer slots[N_SESSION_SLOTS];
-  GDestroyNotify free_slots[N_SESSION_SLOTS];
-  GString *sent;
-};
-
-struct SessionBook
-{
-  GHashTable *by_full;
-  GHashTable *by_bare; /* -> GPtrArray */
-};
 
 struct World
 {
@@ -46,155 +16,6 @@ struct World
   Im *im;
   guint n_accounts;
 };
-
-/* What core/session.h promises, without a socket. */
-
-Session *
-session_ref (Session *session)
-{
-  session->refs++;
-  return session;
-}
-
-void
-session_unref (Session *session)
-{
-  if (--session->refs > 0)
-    return;
-  g_assert_cmpuint (session->n_holds, ==, 0);
-  for (guint i = 0; i < N_SESSION_SLOTS; i++)
-    if (session->slots[i] != NULL && session->free_slots[i] != NULL)
-      session->free_slots[i](session->slots[i]);
-  g_array_unref (session->waiters);
-  jid_unref (session->jid);
-  jid_unref (session->bare);
-  g_free (session->account);
-  g_string_free (session->sent, TRUE);
-  g_free (session);
-}
-
-const Jid *
-session_get_jid (const Session *session)
-{
-  return session->jid;
-}
-
-const Jid *
-session_get_bare (const Session *session)
-{
-  return session->bare;
-}
-
-const char *
-session_get_account (const Session *session)
-{
-  return session->account;
-}
-
-gboolean
-session_is_alive (const Session *session)
-{
-  return !session->is_dead;
-}
-
-void
-session_send (Session *session, const Stanza *stanza, const StanzaRoot *root)
-{
-  if (session->is_dead)
-    return;
-  stanza_write (stanza, root, session->sent);
-  g_string_append_c (session->sent, '\n');
-}
-
-void
-session_send_xml (Session *session, const char *xml, gsize length)
-{
-  if (session->is_dead)
-    return;
-  g_string_append_len (session->sent, xml, (gssize)length);
-  g_string_append_c (session->sent, '\n');
-}
-
-void
-session_when_delivered (Session *session, SessionDelivered func, gpointer data)
-{
-  Waiter waiter = { func, data };
-  g_array_append_val (session->waiters, waiter);
-}
-
-guint64
-session_hold (Session *session)
-{
-  session->n_holds++;
-  return ++session->next_hold;
-}
-
-void
-session_release (Session *session, guint64 hold)
-{
-  g_assert_cmpuint (session->n_holds, >, 0);
-  if (--session->n_holds == 0 && !session->is_dead)
-    services_resume (session->world->server.services, session);
-}
-
-gboolean
-session_is_held (const Session *session)
-{
-  return session->n_holds > 0;
-}
-
-void
-session_hold_reading (Session *session, gboolean is_held)
-{
-}
-
-gboolean
-session_is_available (const Session *session)
-{
-  return session->is_available;
-}
-
-gint8
-session_get_priority (const Session *session)
-{
-  return session->priority;
-}
-
-void
-session_set_presence (Session *session, gboolean is_available, gint8 priority)
-{
-  session->is_available = is_available;
-  session->priority = priority;
-}
-
-gpointer
-session_get_slot (const Session *session, SessionSlot slot)
-{
-  return session->slots[slot];
-}
-
-void
-session_set_slot (Session *session, SessionSlot slot, gpointer value, GDestroyNotify free_value)
-{
-  if (session->slots[slot] != NULL && session->free_slots[slot] != NULL)
-    session->free_slots[slot](session->slots[slot]);
-  session->slots[slot] = value;
-  session->free_slots[slot] = free_value;
-}
-
-Session *
-session_book_find (const SessionBook *book, const char *full_jid)
-{
-  return g_hash_table_lookup (book->by_full, full_jid);
-}
-
-const GPtrArray *
-session_book_find_all (const SessionBook *book, const char *bare_jid)
-{
-  return g_hash_table_lookup (book->by_bare, bare_jid);
-}
-
-/* The world. */
 
 static void
 room_start (World *world)
@@ -242,48 +63,24 @@ world_new (const char *limits)
   server->domain = jid_new ("d", 1);
   server->market = jid_new ("market.d", 8);
   server->sessions = &world->book;
-  world->book.by_full = g_hash_table_new (g_str_hash, g_str_equal);
-  world->book.by_bare
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+  test_session_book_init (&world->book);
   room_start (world);
   return world;
-}
-
-static void
-remove_files (const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;)
-    {
-      g_autofree char *path = g_build_filename (folder, name, NULL);
-      if (g_file_test (path, G_FILE_TEST_IS_DIR))
-        remove_files (path);
-      else
-        g_unlink (path);
-    }
-  g_rmdir (folder);
 }
 
 void
 world_free (World *world)
 {
-  GHashTableIter iter;
-  gpointer session;
-  g_hash_table_iter_init (&iter, world->book.by_full);
-  while (g_hash_table_iter_next (&iter, NULL, &session))
-    {
-      world_end (world, session);
-      g_hash_table_iter_init (&iter, world->book.by_full);
-    }
+  while (world->book.sessions->len > 0)
+    world_end (world, world->book.sessions->pdata[0]);
   world_settle (world);
   room_stop (world);
-  g_hash_table_unref (world->book.by_full);
-  g_hash_table_unref (world->book.by_bare);
+  test_session_book_clear (&world->book);
   config_free (world->server.config);
   clock_free (world->server.clock);
   jid_unref (world->server.domain);
   jid_unref (world->server.market);
-  remove_files (world->folder);
+  test_folder_remove (world->folder);
   g_free (world->config_path);
   g_free (world->folder);
   g_free (world);
@@ -292,7 +89,7 @@ world_free (World *world)
 void
 world_restart (World *world)
 {
-  g_assert_cmpuint (g_hash_table_size (world->book.by_full), ==, 0);
+  g_assert_cmpuint (world->book.sessions->len, ==, 0);
   room_stop (world);
   room_start (world);
 }
@@ -354,49 +151,20 @@ Session *
 world_connect (World *world, const char *name)
 {
   g_auto (GStrv) parts = g_strsplit (name, "/", 2);
-  Session *session = g_new0 (Session, 1);
-  session->refs = 1;
-  session->world = world;
-  session->jid = jid_new_parts (parts[0], "d", parts[1]);
-  session->bare = jid_to_bare (session->jid);
-  session->account = world_dup_uuid (world, parts[0]);
-  session->waiters = g_array_new (FALSE, FALSE, sizeof (Waiter));
-  session->sent = g_string_new (NULL);
-  g_hash_table_insert (world->book.by_full, (gpointer)jid_get_full (session->jid), session);
-  GPtrArray *all = g_hash_table_lookup (world->book.by_bare, jid_get_bare (session->bare));
-  if (all == NULL)
-    {
-      all = g_ptr_array_new ();
-      g_hash_table_insert (world->book.by_bare, g_strdup (jid_get_bare (session->bare)), all);
-    }
-  g_ptr_array_add (all, session);
+  g_autofree char *full = g_strdup_printf ("%s@d/%s", parts[0], parts[1]);
+  g_autofree char *account = world_dup_uuid (world, parts[0]);
+  Session *session = test_session_bind (&world->book, full, account);
+  session->services = world->server.services;
   hooks_run_session (world->server.hooks, HOOK_SESSION_BOUND, session);
   return session;
-}
-
-static void
-call_waiters (Session *session, gboolean was_delivered)
-{
-  g_autoptr (GArray) waiters = session->waiters;
-  session->waiters = g_array_new (FALSE, FALSE, sizeof (Waiter));
-  for (guint i = 0; i < waiters->len; i++)
-    {
-      Waiter *waiter = &g_array_index (waiters, Waiter, i);
-      waiter->func (session, was_delivered, waiter->data);
-    }
 }
 
 void
 world_end (World *world, Session *session)
 {
-  session->is_dead = TRUE;
-  g_hash_table_remove (world->book.by_full, jid_get_full (session->jid));
-  GPtrArray *all = g_hash_table_lookup (world->book.by_bare, jid_get_bare (session->bare));
-  g_ptr_array_remove (all, session);
-  if (all->len == 0)
-    g_hash_table_remove (world->book.by_bare, jid_get_bare (session->bare));
+  test_session_end (&world->book, session);
   hooks_run_session (world->server.hooks, HOOK_SESSION_ENDED, session);
-  call_waiters (session, FALSE);
+  test_session_deliver (session, FALSE);
   session_unref (session);
   world_settle (world);
 }
@@ -453,15 +221,12 @@ world_settle (World *world)
         g_main_context_iteration (NULL, TRUE);
       while (g_main_context_iteration (NULL, FALSE))
         continue;
-      GHashTableIter iter;
-      gpointer session;
       g_autoptr (GPtrArray) quick = g_ptr_array_new ();
-      g_hash_table_iter_init (&iter, world->book.by_full);
-      while (g_hash_table_iter_next (&iter, NULL, &session))
-        if (!((Session *)session)->is_slow)
-          g_ptr_array_add (quick, session);
+      for (guint i = 0; i < world->book.sessions->len; i++)
+        if (!((Session *)world->book.sessions->pdata[i])->is_slow)
+          g_ptr_array_add (quick, world->book.sessions->pdata[i]);
       for (guint i = 0; i < quick->len; i++)
-        call_waiters (quick->pdata[i], TRUE);
+        test_session_deliver (quick->pdata[i], TRUE);
     }
 }
 
@@ -503,13 +268,13 @@ world_set_slow (Session *session, gboolean is_slow)
 void
 world_deliver_now (Session *session)
 {
-  call_waiters (session, TRUE);
+  test_session_deliver (session, TRUE);
 }
 
 void
 world_deliver (World *world, Session *session)
 {
-  call_waiters (session, TRUE);
+  test_session_deliver (session, TRUE);
   world_settle (world);
 }
 

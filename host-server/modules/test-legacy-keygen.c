@@ -1,68 +1,11 @@
 /* Keygens that know nothing of host/keygen.h: libraries called through a descriptor. */
-#include "host-server/modules/modules.h"
+#include "host-server/modules/test-stage.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Users for modules when the test runs as root; nobody has them. */
 #define OWN_USERS 61128
-
-typedef struct
-{
-  char *folder;
-  Clock *clock;
-  Modules *modules;
-} Fixture;
-
-/* What a call came to. */
-typedef struct
-{
-  gboolean is_done;
-  ModulesOutcome outcome;
-  char *serial;
-  gint64 expires_s;
-  char *reason;
-} Outcome;
-
-static void
-outcome_clear (Outcome *outcome)
-{
-  g_free (outcome->serial);
-  g_free (outcome->reason);
-  *outcome = (Outcome){ 0 };
-}
-
-static void
-set_up (Fixture *fixture, gconstpointer data)
-{
-  fixture->folder = g_dir_make_tmp ("stoa-modules-XXXXXX", NULL);
-  fixture->clock = clock_new_fake (0);
-  ModulesOptions options = { .folder = fixture->folder,
-                             .uid_base = geteuid () == 0 ? OWN_USERS : 0,
-                             .deadline_ms = 2000,
-                             .cpu_s = 1,
-                             .memory_bytes = 128 << 20,
-                             .clock = fixture->clock };
-  fixture->modules = modules_new (&options);
-  g_assert_cmpstr (modules_get_problem (fixture->modules), ==, NULL);
-}
-
-static void
-tear_down (Fixture *fixture, gconstpointer data)
-{
-  g_autoptr (GDir) entries = g_dir_open (fixture->folder, 0, NULL);
-  const char *name;
-  modules_free (fixture->modules);
-  clock_free (fixture->clock);
-  while ((name = g_dir_read_name (entries)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (fixture->folder, name, NULL);
-      g_unlink (path);
-    }
-  g_rmdir (fixture->folder);
-  g_free (fixture->folder);
-}
 
 /* Puts the object @from into the folder as lib@name.so, described by @text with the object's hash in place of
  * @SHA256@. */
@@ -99,41 +42,6 @@ install_old (Fixture *fixture, const char *text)
 }
 
 static void
-on_done (const ModulesKeygenResult *result, gpointer data)
-{
-  Outcome *outcome = data;
-  g_assert_false (outcome->is_done);
-  *outcome = (Outcome){ .is_done = TRUE,
-                        .outcome = result->outcome,
-                        .serial = g_strdup (result->serial),
-                        .expires_s = result->expires_s,
-                        .reason = g_strdup (result->reason) };
-}
-
-static ModulesKeygenRequest
-make_request (const char *module)
-{
-  ModulesKeygenRequest request = { .module = module,
-                                   .user = "k3qabcdefghijklmnopqrstuvw",
-                                   .plugin = "almanac",
-                                   .term = "P1Y",
-                                   .line = "o_0123.1",
-                                   .paid_at_s = 1764000000 };
-  for (guint i = 0; i < sizeof request.seed; i++)
-    request.seed[i] = (guint8)(i + 1);
-  return request;
-}
-
-static void
-call (Fixture *fixture, const ModulesKeygenRequest *request, Outcome *outcome)
-{
-  modules_keygen_call (fixture->modules, request, on_done, outcome);
-  g_assert_false (outcome->is_done);
-  while (!outcome->is_done)
-    g_main_context_iteration (NULL, TRUE);
-}
-
-static void
 test_legacy_keygen_makes_the_same_key_for_the_same_seed (Fixture *fixture, gconstpointer data)
 {
   g_autofree char *object = g_build_filename (g_getenv ("STOA_KEYGENS"), "libkgclassic.so", NULL);
@@ -141,7 +49,7 @@ test_legacy_keygen_makes_the_same_key_for_the_same_seed (Fixture *fixture, gcons
   Outcome first = { 0 }, again = { 0 }, other = { 0 };
   g_assert_true (g_file_get_contents (g_getenv ("STOA_CLASSIC"), &text, NULL, NULL));
   install (fixture, object, "kgclassic", text);
-  ModulesKeygenRequest request = make_request ("kgclassic.legacy");
+  ModulesKeygenRequest request = make_request ("kgclassic.legacy", "almanac");
   call (fixture, &request, &first);
   g_assert_cmpstr (first.reason, ==, "");
   g_assert_cmpint (first.outcome, ==, MODULES_OK);
@@ -171,7 +79,7 @@ test_legacy_keygen_starts_fresh_for_every_call (Fixture *fixture, gconstpointer 
 {
   Outcome outcome = { 0 };
   install_old (fixture, old_text);
-  ModulesKeygenRequest request = make_request ("old.legacy");
+  ModulesKeygenRequest request = make_request ("old.legacy", "almanac");
   for (guint i = 0; i < 3; i++)
     {
       call (fixture, &request, &outcome);
@@ -190,7 +98,7 @@ test_legacy_keygen_is_given_all_of_the_request (Fixture *fixture, gconstpointer 
       fixture, OLD_HEAD
       "[Symbols]\nkeygen=cstr old_all (cstr plugin, cstr term, cstr line, u32 generation, u32 counter,"
       " cstr seed, ptr seed, i64 now:ms, u32 expiry:yyyymmdd)\n[Return keygen]\nnonnull=ok\nfree=old_free\n");
-  ModulesKeygenRequest request = make_request ("old.legacy");
+  ModulesKeygenRequest request = make_request ("old.legacy", "almanac");
   request.generation = 1;
   request.counter = 7;
   request.term = "P3M";
@@ -220,7 +128,7 @@ test_legacy_keygen_codes_mean_what_the_descriptor_says (Fixture *fixture, gconst
   install_old (fixture, old_text);
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
-      ModulesKeygenRequest request = make_request ("old.legacy");
+      ModulesKeygenRequest request = make_request ("old.legacy", "almanac");
       request.plugin = rows[i].what;
       call (fixture, &request, &outcome);
       g_assert_cmpstr (outcome.reason, ==, rows[i].reason);
@@ -245,7 +153,7 @@ test_legacy_keygen_that_misbehaves_is_contained (Fixture *fixture, gconstpointer
   install_old (fixture, old_text);
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     {
-      ModulesKeygenRequest request = make_request ("old.legacy");
+      ModulesKeygenRequest request = make_request ("old.legacy", "almanac");
       request.plugin = rows[i].what;
       call (fixture, &request, &outcome);
       g_assert_cmpint (outcome.outcome, ==, MODULES_FAILED);
@@ -256,7 +164,7 @@ test_legacy_keygen_that_misbehaves_is_contained (Fixture *fixture, gconstpointer
         g_assert_cmpstr (outcome.reason, ==, rows[i].reason);
       outcome_clear (&outcome);
     }
-  ModulesKeygenRequest request = make_request ("old.legacy");
+  ModulesKeygenRequest request = make_request ("old.legacy", "almanac");
   call (fixture, &request, &outcome);
   g_assert_cmpint (outcome.outcome, ==, MODULES_OK);
   outcome_clear (&outcome);
@@ -266,7 +174,7 @@ static void
 expect_unsuitable (Fixture *fixture)
 {
   Outcome outcome = { 0 };
-  ModulesKeygenRequest request = make_request ("old.legacy");
+  ModulesKeygenRequest request = make_request ("old.legacy", "almanac");
   call (fixture, &request, &outcome);
   g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
   g_assert_cmpint (modules_get_state (fixture->modules, "old.legacy"), ==, MODULES_STATE_UNSUITABLE);
@@ -312,7 +220,7 @@ test_legacy_keygen_that_is_not_as_described_is_unsuitable_and_says_why (Fixture 
   g_autofree char *bytes = NULL;
   gsize length;
   Outcome outcome = { 0 };
-  ModulesKeygenRequest request = make_request ("old.legacy");
+  ModulesKeygenRequest request = make_request ("old.legacy", "almanac");
 
   /* Known before anybody asks for a serial. */
   install_old (fixture, OLD_HEAD "[Symbols]\nkeygen=long f ()\n");
@@ -350,7 +258,8 @@ main (int argc, char **argv)
   /* What is refused here is also logged, as it should be. */
   g_log_set_always_fatal (G_LOG_FATAL_MASK);
 #define ADD(name)                                                                                            \
-  g_test_add ("/legacy-keygen/" #name, Fixture, NULL, set_up, test_legacy_keygen_##name, tear_down)
+  g_test_add ("/legacy-keygen/" #name, Fixture, GUINT_TO_POINTER (OWN_USERS), set_up,                        \
+              test_legacy_keygen_##name, tear_down)
   ADD (makes_the_same_key_for_the_same_seed);
   ADD (starts_fresh_for_every_call);
   ADD (is_given_all_of_the_request);

@@ -1,4 +1,4 @@
-#include "host-server/modules/modules.h"
+#include "host-server/modules/test-stage.h"
 
 #include <glib/gstdio.h>
 #include <openssl/ec.h>
@@ -8,116 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Users for modules when the test runs as root; nobody has them. */
 #define OWN_USERS 61000
-
-typedef struct
-{
-  char *folder;
-  Clock *clock;
-  Modules *modules;
-} Fixture;
-
-/* What a call came to. */
-typedef struct
-{
-  gboolean is_done;
-  ModulesOutcome outcome;
-  char *serial;
-  gint64 expires_s;
-  char *reason;
-} Outcome;
-
-static void
-outcome_clear (Outcome *outcome)
-{
-  g_free (outcome->serial);
-  g_free (outcome->reason);
-  *outcome = (Outcome){ 0 };
-}
-
-static void
-copy_file (const char *from, const char *folder, const char *name)
-{
-  g_autofree char *to = g_build_filename (folder, name, NULL);
-  g_autofree char *bytes = NULL;
-  gsize length;
-  g_assert_true (g_file_get_contents (from, &bytes, &length, NULL));
-  g_assert_true (g_file_set_contents (to, bytes, length, NULL));
-}
 
 static void
 install (Fixture *fixture, const char *keygen)
 {
   g_autofree char *name = g_strdup_printf ("lib%s-keygen.so", keygen);
   g_autofree char *from = g_build_filename (g_getenv ("STOA_KEYGENS"), name, NULL);
-  copy_file (from, fixture->folder, name);
-}
-
-static void
-set_up (Fixture *fixture, gconstpointer data)
-{
-  fixture->folder = g_dir_make_tmp ("stoa-modules-XXXXXX", NULL);
-  fixture->clock = clock_new_fake (0);
-  ModulesOptions options = { .folder = fixture->folder,
-                             .uid_base = geteuid () == 0 ? OWN_USERS : 0,
-                             .deadline_ms = 2000,
-                             .cpu_s = 1,
-                             .memory_bytes = 128 << 20,
-                             .clock = fixture->clock };
-  fixture->modules = modules_new (&options);
-  g_assert_cmpstr (modules_get_problem (fixture->modules), ==, NULL);
-}
-
-static void
-tear_down (Fixture *fixture, gconstpointer data)
-{
-  g_autoptr (GDir) entries = g_dir_open (fixture->folder, 0, NULL);
-  const char *name;
-  modules_free (fixture->modules);
-  clock_free (fixture->clock);
-  while ((name = g_dir_read_name (entries)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (fixture->folder, name, NULL);
-      g_unlink (path);
-    }
-  g_rmdir (fixture->folder);
-  g_free (fixture->folder);
-}
-
-static void
-on_done (const ModulesKeygenResult *result, gpointer data)
-{
-  Outcome *outcome = data;
-  g_assert_false (outcome->is_done);
-  *outcome = (Outcome){ .is_done = TRUE,
-                        .outcome = result->outcome,
-                        .serial = g_strdup (result->serial),
-                        .expires_s = result->expires_s,
-                        .reason = g_strdup (result->reason) };
-}
-
-static ModulesKeygenRequest
-make_request (const char *module)
-{
-  ModulesKeygenRequest request = { .module = module,
-                                   .user = "k3qabcdefghijklmnopqrstuvw",
-                                   .plugin = "weather",
-                                   .term = "P1Y",
-                                   .line = "o_0123.1",
-                                   .paid_at_s = 1764000000 };
-  for (guint i = 0; i < sizeof request.seed; i++)
-    request.seed[i] = (guint8)(i + 1);
-  return request;
-}
-
-static void
-call (Fixture *fixture, const ModulesKeygenRequest *request, Outcome *outcome)
-{
-  modules_keygen_call (fixture->modules, request, on_done, outcome);
-  g_assert_false (outcome->is_done);
-  while (!outcome->is_done)
-    g_main_context_iteration (NULL, TRUE);
+  copy_file (fixture, from, name);
 }
 
 static void
@@ -125,7 +23,7 @@ test_modules_weather_serial_is_the_known_one_and_the_same_again (Fixture *fixtur
 {
   Outcome first = { 0 }, again = { 0 }, other = { 0 };
   install (fixture, "weather");
-  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so", "weather");
   call (fixture, &request, &first);
   g_assert_cmpstr (first.reason, ==, "");
   g_assert_cmpint (first.outcome, ==, MODULES_OK);
@@ -149,7 +47,7 @@ test_modules_refusals_of_the_vendor_are_final (Fixture *fixture, gconstpointer d
 {
   Outcome outcome = { 0 };
   install (fixture, "weather");
-  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so", "weather");
   request.term = "P1Fortnight";
   for (guint i = 0; i < 10; i++)
     {
@@ -208,8 +106,7 @@ test_modules_signed_serial_verifies_with_the_public_key_and_is_the_same_again (F
 {
   Outcome first = { 0 }, again = { 0 };
   install (fixture, "signed");
-  ModulesKeygenRequest request = make_request ("libsigned-keygen.so");
-  request.plugin = "quotes";
+  ModulesKeygenRequest request = make_request ("libsigned-keygen.so", "quotes");
   call (fixture, &request, &first);
   g_assert_cmpstr (first.reason, ==, "");
   g_assert_true (verify_signed (first.serial, "1|quotes|k3qabcdefghijklmnopqrstuvw|1795536000|o_0123.1.0"));
@@ -226,7 +123,7 @@ test_modules_what_is_no_module_is_named_and_not_called (Fixture *fixture, gconst
   Outcome outcome = { 0 };
   g_autofree char *path = g_build_filename (fixture->folder, "text.so", NULL);
   g_assert_true (g_file_set_contents (path, "no object", -1, NULL));
-  ModulesKeygenRequest request = make_request ("text.so");
+  ModulesKeygenRequest request = make_request ("text.so", "weather");
   g_assert_cmpint (modules_get_state (fixture->modules, "text.so"), ==, MODULES_STATE_READY);
   call (fixture, &request, &outcome);
   g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
@@ -236,7 +133,7 @@ test_modules_what_is_no_module_is_named_and_not_called (Fixture *fixture, gconst
 
   /* A library that loads, and is no module. */
   g_unlink (path);
-  copy_file ("/lib/x86_64-linux-gnu/libm.so.6", fixture->folder, "text.so");
+  copy_file (fixture, "/lib/x86_64-linux-gnu/libm.so.6", "text.so");
   g_assert_cmpint (modules_get_state (fixture->modules, "text.so"), ==, MODULES_STATE_READY);
   call (fixture, &request, &outcome);
   g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
@@ -245,7 +142,7 @@ test_modules_what_is_no_module_is_named_and_not_called (Fixture *fixture, gconst
 
   /* And at last the right one, under the same name. */
   g_autofree char *right = g_build_filename (g_getenv ("STOA_KEYGENS"), "libweather-keygen.so", NULL);
-  copy_file (right, fixture->folder, "text.so");
+  copy_file (fixture, right, "text.so");
   call (fixture, &request, &outcome);
   g_assert_cmpint (outcome.outcome, ==, MODULES_OK);
   outcome_clear (&outcome);
@@ -262,7 +159,7 @@ test_modules_names_do_not_leave_the_folder (Fixture *fixture, gconstpointer data
   Outcome outcome = { 0 };
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
     {
-      ModulesKeygenRequest request = make_request (names[i]);
+      ModulesKeygenRequest request = make_request (names[i], "weather");
       g_assert_cmpint (modules_get_state (fixture->modules, names[i]), ==, MODULES_STATE_ABSENT);
       call (fixture, &request, &outcome);
       g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
@@ -280,7 +177,7 @@ test_modules_many_calls_at_once_all_end (Fixture *fixture, gconstpointer data)
   g_autofree Outcome *outcomes = g_new0 (Outcome, N);
   guint n_ok = 0, n_unavailable = 0;
   install (fixture, "weather");
-  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so", "weather");
   for (guint i = 0; i < N; i++)
     {
       request.counter = i;
@@ -304,7 +201,7 @@ test_modules_open_calls_are_answered_when_the_house_closes (Fixture *fixture, gc
 {
   Outcome outcomes[3] = { { 0 } };
   install (fixture, "weather");
-  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so", "weather");
   call (fixture, &request, &outcomes[0]);
   modules_keygen_call (fixture->modules, &request, on_done, &outcomes[1]);
   request.module = "absent.so";
@@ -334,7 +231,7 @@ test_modules_without_a_sandbox_nothing_runs_and_the_reason_is_clear (Fixture *fi
   fixture->modules = modules_new (&options);
   g_assert_nonnull (strstr (modules_get_problem (fixture->modules),
                             geteuid () == 0 ? "[modules] uid_base" : "No such file"));
-  ModulesKeygenRequest request = make_request ("libweather-keygen.so");
+  ModulesKeygenRequest request = make_request ("libweather-keygen.so", "weather");
   g_assert_cmpint (modules_get_state (fixture->modules, request.module), ==, MODULES_STATE_REFUSED);
   call (fixture, &request, &outcome);
   g_assert_cmpint (outcome.outcome, ==, MODULES_UNAVAILABLE);
@@ -378,7 +275,8 @@ test_modules_state_tells_installed_running_and_refused_apart (Fixture *fixture, 
   static const char weather[] = "libweather-keygen.so";
   Outcome outcome = { 0 };
   g_autofree char *broken = g_build_filename (fixture->folder, "text.so", NULL);
-  ModulesKeygenRequest request = make_request (weather), no_request = make_request ("text.so");
+  ModulesKeygenRequest request = make_request (weather, "weather"),
+                       no_request = make_request ("text.so", "weather");
   install (fixture, "weather");
   g_assert_true (g_file_set_contents (broken, "no object", -1, NULL));
   assert_life (fixture, weather, "installed", NULL);
@@ -405,7 +303,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   /* What is refused here is also logged, as it should be. */
   g_log_set_always_fatal (G_LOG_FATAL_MASK);
-#define ADD(name) g_test_add ("/modules/" #name, Fixture, NULL, set_up, test_##name, tear_down)
+#define ADD(name)                                                                                            \
+  g_test_add ("/modules/" #name, Fixture, GUINT_TO_POINTER (OWN_USERS), set_up, test_##name, tear_down)
   ADD (modules_weather_serial_is_the_known_one_and_the_same_again);
   ADD (modules_refusals_of_the_vendor_are_final);
   ADD (modules_signed_serial_verifies_with_the_public_key_and_is_the_same_again);

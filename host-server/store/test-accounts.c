@@ -1,8 +1,8 @@
 #include "host-server/store/accounts.h"
 
+#include "common/base/test-folder.h"
 #include "common/base/text.h"
 
-#include <glib/gstdio.h>
 #include <string.h>
 
 typedef struct
@@ -24,13 +24,7 @@ static void
 fixture_close (Fixture *f, gconstpointer unused)
 {
   store_close (f->store);
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  for (const char *name; (name = g_dir_read_name (dir)) != NULL;)
-    {
-      g_autofree char *path = g_build_filename (f->folder, name, NULL);
-      g_unlink (path);
-    }
-  g_rmdir (f->folder);
+  test_folder_remove (f->folder);
   g_free (f->folder);
 }
 

@@ -1,5 +1,7 @@
 #include "host-server/store/store.h"
 
+#include "common/base/test-folder.h"
+
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -25,25 +27,10 @@ fixture_open (Fixture *f, gconstpointer unused)
 }
 
 static void
-remove_tree (const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  for (const char *name; dir != NULL && (name = g_dir_read_name (dir)) != NULL;)
-    {
-      g_autofree char *path = g_build_filename (folder, name, NULL);
-      if (g_file_test (path, G_FILE_TEST_IS_DIR))
-        remove_tree (path);
-      else
-        g_unlink (path);
-    }
-  g_rmdir (folder);
-}
-
-static void
 fixture_close (Fixture *f, gconstpointer unused)
 {
   store_close (f->store);
-  remove_tree (f->folder);
+  test_folder_remove (f->folder);
   g_free (f->folder);
 }
 
@@ -158,7 +145,7 @@ test_store_close_calls_every_done_once (void)
   g_assert_cmpuint (n_done, ==, G_N_ELEMENTS (rows));
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     g_assert_no_error (rows[i].error);
-  remove_tree (folder);
+  test_folder_remove (folder);
 }
 
 typedef struct
@@ -264,7 +251,7 @@ test_store_the_key_file_is_private_and_belongs_to_its_database (void)
                             G_FILE_SET_CONTENTS_NONE, 0600, NULL);
   g_assert_null (store_open (folder, NULL, &error));
   g_assert_nonnull (strstr (error->message, "is not the one of this database"));
-  remove_tree (folder);
+  test_folder_remove (folder);
 }
 
 static void
@@ -281,7 +268,7 @@ test_store_derives_the_same_key_after_every_start (void)
   g_assert_cmpuint (secret_get_length (first), ==, 32);
   g_assert_true (secret_equal (first, again));
   g_assert_false (secret_equal (first, other));
-  remove_tree (folder);
+  test_folder_remove (folder);
 }
 
 static void
@@ -295,7 +282,7 @@ test_store_refuses_a_file_that_is_no_database (void)
   g_assert_null (store_open (folder, NULL, &error));
   g_assert_error (error, DB_ERROR, DB_ERROR_CORRUPT);
   g_assert_nonnull (strstr (error->message, "chat.db"));
-  remove_tree (folder);
+  test_folder_remove (folder);
 }
 
 static void
@@ -319,7 +306,7 @@ test_store_refuses_tables_of_a_later_version (void)
   }
   g_assert_null (store_open (folder, NULL, &error));
   g_assert_error (error, DB_ERROR, DB_ERROR_NEWER);
-  remove_tree (folder);
+  test_folder_remove (folder);
 }
 
 static void
@@ -396,7 +383,7 @@ full_disk_child (void)
   run_until (&n_done, 2 + G_N_ELEMENTS (rows));
   g_assert_no_error (after.error);
   store_close (g_steal_pointer (&store));
-  remove_tree (folder);
+  test_folder_remove (folder);
 }
 
 static void
@@ -508,7 +495,7 @@ test_store_kill_9_loses_nothing_acknowledged (gconstpointer which)
         }
     }
   g_assert_cmpuint (acknowledged->len, >=, 5 * 300);
-  remove_tree (folder);
+  test_folder_remove (folder);
 }
 
 static void
@@ -531,7 +518,7 @@ test_store_says_which_folder_cannot_be_written (void)
       g_assert_error (error, DB_ERROR, DB_ERROR_READ_ONLY);
       g_chmod (folder, 0700);
     }
-  remove_tree (folder);
+  test_folder_remove (folder);
 }
 
 int

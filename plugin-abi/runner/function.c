@@ -1,10 +1,9 @@
 /* Carrying a module of protected functions (host/function.h). */
 #include "plugin-abi/include/host/function.h"
 #include "common/module/resources.h"
+#include "plugin-abi/runner/module.h"
 #include "plugin-abi/runner/runner-private.h"
-#include "plugin-abi/runner/stream.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,11 +27,9 @@ typedef struct
 /* A call, as the module's API sees it. */
 typedef struct
 {
-  Runner *runner;
+  ModuleCall module; /* first, being the host of the API */
   Function *function;
-  int64_t now;
   uint32_t n_asks;
-  SeedStream stream;
 } FunctionCall;
 
 /* Before the object is loaded, so that every call's process shares the pages. */
@@ -64,19 +61,10 @@ open_function (Runner *runner)
     return "the application's data does not fit in [modules] memory";
 
   const char *reason = NULL;
-  void *object = runner_open_object (runner, &reason);
-  if (object == NULL)
-    return reason;
-  /* The way POSIX shows for functions, whose pointers ISO C does not convert. */
-  uint32_t (*get_abi) (void);
-  *(void **)&get_abi = dlsym (object, "host_module_abi");
-  if (get_abi == NULL)
-    return "it does not export host_module_abi";
-  if (get_abi () != HOST_MODULE_ABI)
-    return "it was built for another version of host/module.h";
   runner_set_state (runner, function);
-  *(void **)&function->run = dlsym (object, "host_function");
-  return function->run != NULL ? NULL : "it does not export host_function";
+  *(void **)&function->run
+      = module_open (runner, "host_function", "it does not export host_function", &reason);
+  return reason;
 }
 
 static void
@@ -89,24 +77,6 @@ load (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *an
 }
 
 /* --- the module's API --- */
-
-static int64_t
-api_now (void *host)
-{
-  return ((FunctionCall *)host)->now;
-}
-
-static void
-api_random (void *host, void *bytes, size_t length)
-{
-  seed_stream_read (&((FunctionCall *)host)->stream, bytes, length);
-}
-
-static void
-api_log (void *host, uint32_t level, const char *text)
-{
-  runner_log (((FunctionCall *)host)->runner, level, text);
-}
 
 /* Sends the exchange frame and waits for its answer, which is in it then. */
 static bool
@@ -191,7 +161,7 @@ static void
 handle (Runner *runner, FrameReader *reader, const FrameHeader *header, Frame *answer)
 {
   Function *function = runner_get_state (runner);
-  FunctionCall state = { .runner = runner, .function = function };
+  FunctionCall state = { .function = function };
   HostCall call = { .size = sizeof call, .abi = HOST_MODULE_ABI };
   HostBytes in;
   size_t n_seed;
@@ -203,7 +173,7 @@ handle (Runner *runner, FrameReader *reader, const FrameHeader *header, Frame *a
   call.request = frame_get_text (reader);
   call.deadline_ms = frame_get_u32 (reader);
   const uint8_t *seed_bytes = frame_get_bytes (reader, &n_seed);
-  state.now = frame_get_i64 (reader);
+  int64_t now = frame_get_i64 (reader);
   in.data = frame_get_bytes (reader, &in.length);
   if (!frame_reader_is_done (reader) || n_seed != sizeof seed || in.length > HOST_FUNCTION_MAX)
     {
@@ -211,17 +181,10 @@ handle (Runner *runner, FrameReader *reader, const FrameHeader *header, Frame *a
       return;
     }
   memcpy (seed, seed_bytes, sizeof seed);
-  seed_stream_init (&state.stream, seed);
-
-  HostModuleApi api = { .size = sizeof api,
-                        .abi = HOST_MODULE_ABI,
-                        .host = &state,
-                        .now = api_now,
-                        .random = api_random,
-                        .log = api_log,
-                        .kv_get = api_kv_get,
-                        .kv_put = api_kv_put,
-                        .resource = api_resource };
+  HostModuleApi api = module_call_begin (&state.module, runner, now, seed);
+  api.kv_get = api_kv_get;
+  api.kv_put = api_kv_put;
+  api.resource = api_resource;
   size_t out_len = sizeof function->out;
   int result = function->run (&api, &call, in, function->out, &out_len);
   if (result != HOST_OK) /* the reason is text, and there need be none */

@@ -1,9 +1,7 @@
 /* Carrying a keygen (host/keygen.h). */
 #include "plugin-abi/include/host/keygen.h"
-#include "plugin-abi/runner/runner-private.h"
-#include "plugin-abi/runner/stream.h"
+#include "plugin-abi/runner/module.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,37 +14,17 @@ typedef struct
   KeygenFunction make;
 } Keygen;
 
-/* A call, as the module's API sees it. */
-typedef struct
-{
-  Runner *runner;
-  int64_t now;
-  SeedStream stream;
-} KeygenCall;
-
 /* NULL, or why it is no keygen. */
 static const char *
 open_keygen (Runner *runner)
 {
   const char *reason = NULL;
-  void *object = runner_open_object (runner, &reason);
-  if (object == NULL)
-    return reason;
-
-  /* The way POSIX shows for functions, whose pointers ISO C does not convert. */
-  uint32_t (*get_abi) (void);
-  *(void **)&get_abi = dlsym (object, "host_module_abi");
-  if (get_abi == NULL)
-    return "it does not export host_module_abi";
-  if (get_abi () != HOST_MODULE_ABI)
-    return "it was built for another version of host/module.h";
-
   Keygen *keygen = calloc (1, sizeof *keygen);
   if (keygen == NULL)
     return "there is no memory left";
   runner_set_state (runner, keygen);
-  *(void **)&keygen->make = dlsym (object, "host_keygen");
-  return keygen->make != NULL ? NULL : "it does not export host_keygen";
+  *(void **)&keygen->make = module_open (runner, "host_keygen", "it does not export host_keygen", &reason);
+  return reason;
 }
 
 static void
@@ -56,24 +34,6 @@ load (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *an
   const char *reason = open_keygen (runner);
   if (reason != NULL)
     frame_answer (answer, header, FRAME_STATUS_UNSUPPORTED, reason);
-}
-
-static int64_t
-api_now (void *host)
-{
-  return ((KeygenCall *)host)->now;
-}
-
-static void
-api_random (void *host, void *bytes, size_t length)
-{
-  seed_stream_read (&((KeygenCall *)host)->stream, bytes, length);
-}
-
-static void
-api_log (void *host, uint32_t level, const char *text)
-{
-  runner_log (((KeygenCall *)host)->runner, level, text);
 }
 
 static void
@@ -96,14 +56,8 @@ handle (Runner *runner, FrameReader *reader, const FrameHeader *header, Frame *a
     }
   memcpy (request.seed, seed, sizeof request.seed);
 
-  KeygenCall call = { .runner = runner, .now = request.now };
-  seed_stream_init (&call.stream, request.seed);
-  HostModuleApi api = { .size = sizeof api,
-                        .abi = HOST_MODULE_ABI,
-                        .host = &call,
-                        .now = api_now,
-                        .random = api_random,
-                        .log = api_log };
+  ModuleCall call;
+  HostModuleApi api = module_call_begin (&call, runner, request.now, request.seed);
   char serial[HOST_SERIAL_MAX + 1] = "";
   int64_t expires = 0;
   const Keygen *keygen = runner_get_state (runner);

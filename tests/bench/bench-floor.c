@@ -4,6 +4,8 @@
  *   bench-floor in-process MODULE.so CALLS            the object in this very process
  *   bench-floor exec CALLS PROGRAM [ARGUMENT...]      a program started and waited for at each call
  *   bench-floor once MODULE.so                        that program: loads the object, calls it, ends */
+#include "tests/bench/measure.h"
+
 #include <host/keygen.h>
 
 #include <dlfcn.h>
@@ -11,9 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 
 typedef int (*KeygenFunction) (const HostModuleApi *api, const HostKeygenRequest *request, char *serial,
                                size_t cap, int64_t *expires);
@@ -72,34 +72,10 @@ call (KeygenFunction function, uint32_t counter)
   return function (&api, &request, serial, sizeof serial, &expires);
 }
 
-static int64_t
-get_ns (void)
-{
-  struct timespec now;
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int
-compare (const void *a, const void *b)
-{
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
-static double
-get_cpu_s (int whose)
-{
-  struct rusage usage;
-  getrusage (whose, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-         + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 static void
 print (const char *what, int64_t *latencies_ns, size_t n, double cpu_s)
 {
-  qsort (latencies_ns, n, sizeof *latencies_ns, compare);
+  qsort (latencies_ns, n, sizeof *latencies_ns, measure_compare_ns);
   printf ("%s: %zu calls\n", what, n);
   printf ("  latency p50 / p99                     %8.2f / %.2f us\n", (double)latencies_ns[n / 2] / 1e3,
           (double)latencies_ns[n * 99 / 100] / 1e3);
@@ -138,14 +114,14 @@ main (int argc, char **argv)
     return 2;
 
   int64_t *latencies_ns = calloc ((size_t)n_calls, sizeof *latencies_ns);
-  double before_s = get_cpu_s (RUSAGE_SELF) + get_cpu_s (RUSAGE_CHILDREN);
+  double before_s = measure_get_cpu_s (RUSAGE_SELF) + measure_get_cpu_s (RUSAGE_CHILDREN);
   for (int i = 0; i < n_calls; i++)
     {
-      int64_t before_ns = get_ns ();
+      int64_t before_ns = measure_get_ns ();
       n_failed += (is_exec ? run_program (argv + 3) : call (function, (uint32_t)i)) != 0;
-      latencies_ns[i] = get_ns () - before_ns;
+      latencies_ns[i] = measure_get_ns () - before_ns;
     }
-  double cpu_s = get_cpu_s (RUSAGE_SELF) + get_cpu_s (RUSAGE_CHILDREN) - before_s;
+  double cpu_s = measure_get_cpu_s (RUSAGE_SELF) + measure_get_cpu_s (RUSAGE_CHILDREN) - before_s;
   print (is_exec ? argv[3] : "in-process", latencies_ns, (size_t)n_calls, cpu_s);
   free (latencies_ns);
   if (n_failed > 0)

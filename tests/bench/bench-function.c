@@ -7,10 +7,10 @@
  * due; then as fast as it goes with IN-FLIGHT (8) at once. Processor time is that of this process, the
  * supervisor, the zygote and every call together. */
 #include "host-server/modules/function-module.h"
+#include "tests/bench/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define OWN_USERS 61264
@@ -28,23 +28,6 @@ typedef struct
   Bench *bench;
   gint64 due_ns;
 } Call;
-
-static gint64
-get_ns (void)
-{
-  struct timespec now;
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (gint64)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static double
-get_cpu_s (int whose)
-{
-  struct rusage usage;
-  getrusage (whose, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-         + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
 
 static void
 on_begin (gpointer data)
@@ -73,7 +56,7 @@ on_done (const FunctionModuleResult *result, gpointer data)
 {
   g_autofree Call *call = data;
   Bench *bench = call->bench;
-  gint64 latency_ns = get_ns () - call->due_ns;
+  gint64 latency_ns = measure_get_ns () - call->due_ns;
   g_array_append_val (bench->latencies_ns, latency_ns);
   bench->n_done++;
   if (result->outcome != FUNCTION_OK)
@@ -102,17 +85,10 @@ ask (Bench *bench, gint64 due_ns)
     g_error ("too many calls wait");
 }
 
-static int
-compare (gconstpointer a, gconstpointer b)
-{
-  gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
-  return (x > y) - (x < y);
-}
-
 static double
 get_us (Bench *bench, double share)
 {
-  g_array_sort (bench->latencies_ns, compare);
+  g_array_sort (bench->latencies_ns, measure_compare_ns);
   guint at = MIN ((guint)(share * bench->latencies_ns->len), bench->latencies_ns->len - 1);
   return (double)g_array_index (bench->latencies_ns, gint64, at) / 1e3;
 }
@@ -130,7 +106,7 @@ run_paced (Bench *bench, guint rate, double seconds)
 {
   static GSourceFuncs functions = { .dispatch = on_due };
   GSource *timer = g_source_new (&functions, sizeof (GSource));
-  gint64 start_ns = get_ns (), pause_ns = 1000000000 / (gint64)rate;
+  gint64 start_ns = measure_get_ns (), pause_ns = 1000000000 / (gint64)rate;
   guint n_calls = (guint)(rate * seconds);
   g_source_attach (timer, NULL);
   bench->n_asked = bench->n_done = 0;
@@ -138,11 +114,11 @@ run_paced (Bench *bench, guint rate, double seconds)
   while (bench->n_done < n_calls)
     {
       gint64 due_ns = start_ns + bench->n_asked * pause_ns;
-      if (bench->n_asked < n_calls && get_ns () >= due_ns)
-        ask (bench, get_ns ());
+      if (bench->n_asked < n_calls && measure_get_ns () >= due_ns)
+        ask (bench, measure_get_ns ());
       else if (bench->n_asked < n_calls)
         g_source_set_ready_time (timer, due_ns / 1000);
-      g_main_context_iteration (NULL, bench->n_asked == n_calls || get_ns () < due_ns);
+      g_main_context_iteration (NULL, bench->n_asked == n_calls || measure_get_ns () < due_ns);
     }
   g_source_destroy (timer);
   g_source_unref (timer);
@@ -151,16 +127,16 @@ run_paced (Bench *bench, guint rate, double seconds)
 static double
 run_saturated (Bench *bench, guint n_in_flight, double seconds)
 {
-  gint64 start_ns = get_ns (), end_ns = start_ns + (gint64)(seconds * 1e9);
+  gint64 start_ns = measure_get_ns (), end_ns = start_ns + (gint64)(seconds * 1e9);
   bench->n_asked = bench->n_done = 0;
   g_array_set_size (bench->latencies_ns, 0);
-  while (get_ns () < end_ns || bench->n_done < bench->n_asked)
+  while (measure_get_ns () < end_ns || bench->n_done < bench->n_asked)
     {
-      while (get_ns () < end_ns && bench->n_asked - bench->n_done < n_in_flight)
-        ask (bench, get_ns ());
+      while (measure_get_ns () < end_ns && bench->n_asked - bench->n_done < n_in_flight)
+        ask (bench, measure_get_ns ());
       g_main_context_iteration (NULL, TRUE);
     }
-  return (double)(get_ns () - start_ns) / 1e9;
+  return (double)(measure_get_ns () - start_ns) / 1e9;
 }
 
 int
@@ -201,16 +177,16 @@ main (int argc, char **argv)
   run_paced (&bench, rate, seconds);
   printf ("%s %s: at %u calls a second, latency p50 / p99   %6.0f / %.0f us\n", name, argv[2], rate,
           get_us (&bench, 0.5), get_us (&bench, 0.99));
-  double own_before_s = get_cpu_s (RUSAGE_SELF);
+  double own_before_s = measure_get_cpu_s (RUSAGE_SELF);
   double wall_s = run_saturated (&bench, n_in_flight, seconds);
   guint n_calls = bench.n_done, n_failed = bench.n_failed;
-  double own_s = get_cpu_s (RUSAGE_SELF) - own_before_s;
+  double own_s = measure_get_cpu_s (RUSAGE_SELF) - own_before_s;
   printf ("  %u at once: calls a second                      %6.0f, latency p50 / p99 %.0f / %.0f us\n",
           n_in_flight, n_calls / wall_s, get_us (&bench, 0.5), get_us (&bench, 0.99));
   printf ("  of it the host's processor time a call         %6.0f us\n", own_s / n_calls * 1e6);
   /* The children are counted once they have been waited for: all of the run. */
   modules_free (modules);
-  double cpu_s = get_cpu_s (RUSAGE_CHILDREN);
+  double cpu_s = measure_get_cpu_s (RUSAGE_CHILDREN);
   printf ("  children's processor time, of all calls        %6.2f s\n", cpu_s);
   g_array_unref (bench.latencies_ns);
   return n_failed == 0 ? 0 : 1;

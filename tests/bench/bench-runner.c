@@ -6,11 +6,11 @@
  * one ends. Latency is from the request to its callback; processor time is that of this process, the
  * supervisor, the zygote and every call together. */
 #include "host-server/modules/modules.h"
+#include "tests/bench/measure.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -31,23 +31,6 @@ typedef struct
   gint64 asked_ns;
 } Call;
 
-static gint64
-get_ns (clockid_t clock)
-{
-  struct timespec now;
-  clock_gettime (clock, &now);
-  return (gint64)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static double
-get_cpu_s (int whose)
-{
-  struct rusage usage;
-  getrusage (whose, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-         + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 static void ask (Bench *bench);
 
 static void
@@ -55,7 +38,7 @@ on_done (const ModulesKeygenResult *result, gpointer data)
 {
   g_autofree Call *call = data;
   Bench *bench = call->bench;
-  bench->latencies_ns[bench->n_done++] = get_ns (CLOCK_MONOTONIC) - call->asked_ns;
+  bench->latencies_ns[bench->n_done++] = measure_get_ns () - call->asked_ns;
   if (result->outcome != MODULES_OK)
     {
       bench->n_failed++;
@@ -76,7 +59,7 @@ ask (Bench *bench)
                                    .line = "o_0123.1",
                                    .counter = bench->n_asked++,
                                    .paid_at_s = 1764000000 };
-  *call = (Call){ .bench = bench, .asked_ns = get_ns (CLOCK_MONOTONIC) };
+  *call = (Call){ .bench = bench, .asked_ns = measure_get_ns () };
   modules_keygen_call (bench->modules, &request, on_done, call);
 }
 
@@ -102,13 +85,6 @@ run_paced (Bench *bench, guint n_calls, guint rate)
     }
   g_main_context_remove_poll (NULL, &tick);
   close (timer);
-}
-
-static int
-compare (const void *a, const void *b)
-{
-  gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
-  return (x > y) - (x < y);
 }
 
 static void
@@ -150,19 +126,19 @@ main (int argc, char **argv)
   bench.latencies_ns = g_new (gint64, n_calls);
   run (&bench, 1, 1);
   gint64 first_ns = bench.latencies_ns[0];
-  double own_before_s = get_cpu_s (RUSAGE_SELF);
-  gint64 before_ns = get_ns (CLOCK_MONOTONIC);
+  double own_before_s = measure_get_cpu_s (RUSAGE_SELF);
+  gint64 before_ns = measure_get_ns ();
   if (rate > 0)
     run_paced (&bench, n_calls, rate);
   else
     run (&bench, n_calls, n_in_flight);
-  double wall_s = (double)(get_ns (CLOCK_MONOTONIC) - before_ns) / 1e9;
+  double wall_s = (double)(measure_get_ns () - before_ns) / 1e9;
   /* The children are counted once they have been waited for. */
   modules_free (bench.modules);
-  double own_s = get_cpu_s (RUSAGE_SELF) - own_before_s;
-  double cpu_s = own_s + get_cpu_s (RUSAGE_CHILDREN);
+  double own_s = measure_get_cpu_s (RUSAGE_SELF) - own_before_s;
+  double cpu_s = own_s + measure_get_cpu_s (RUSAGE_CHILDREN);
 
-  qsort (bench.latencies_ns, n_calls, sizeof bench.latencies_ns[0], compare);
+  qsort (bench.latencies_ns, n_calls, sizeof bench.latencies_ns[0], measure_compare_ns);
   if (rate > 0)
     printf ("%s: %u calls, %u a second offered, %u failed\n", module, n_calls, rate, bench.n_failed);
   else

@@ -8,6 +8,7 @@ import pytest
 from lib.host import Host
 
 slixmpp = pytest.importorskip("slixmpp")
+pytestmark = pytest.mark.usefixtures("loop")
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +49,6 @@ class Person(slixmpp.ClientXMPP):
 
 def run(scene):
     asyncio.get_event_loop().run_until_complete(asyncio.wait_for(scene, 40))
-
-
-@pytest.fixture(autouse=True)
-def loop():
-    """slixmpp takes the loop of the thread."""
-    one = asyncio.new_event_loop()
-    asyncio.set_event_loop(one)
-    yield one
-    left = asyncio.all_tasks(one)
-    for task in left:
-        task.cancel()
-    one.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-    one.close()
 
 
 def test_chat_and_discovery(host):

@@ -7,6 +7,7 @@ import pytest
 from lib.market import Shop
 
 slixmpp = pytest.importorskip("slixmpp")
+pytestmark = pytest.mark.usefixtures("loop")
 
 
 @pytest.fixture(scope="module")
@@ -15,19 +16,6 @@ def shop(tmp_path_factory):
     one.start()
     yield one
     one.stop()
-
-
-@pytest.fixture(autouse=True)
-def loop():
-    """slixmpp takes the loop of the thread."""
-    one = asyncio.new_event_loop()
-    asyncio.set_event_loop(one)
-    yield one
-    left = asyncio.all_tasks(one)
-    for task in left:
-        task.cancel()
-    one.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-    one.close()
 
 
 class Person(slixmpp.ClientXMPP):

@@ -5,15 +5,13 @@ import base64
 import hashlib
 import hmac
 import html.parser
-import http.client
-import http.server
 import json
 import queue
-import threading
 import time
 import urllib.parse
 
-from lib.process import Process, program
+from lib.party import Party
+from lib.process import HttpProgram, program
 
 KEY = "sk_test_key"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -45,38 +43,26 @@ class Delivery:
                 and abs(time.time() - self.timestamp) <= 300)
 
 
-class Receiver:
+class Receiver(Party):
     """A merchant's callback address. `answers`: (status, headers) for the next deliveries, then 200."""
+
+    accepts = ("POST",)
 
     def __init__(self):
         self.deliveries = queue.Queue()
         self.answers = []
-        receiver = self
+        super().__init__()
+        self.url = f"{self.base}/v1/billing/stub"
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                delivery = Delivery(self.path, self.headers, body)
-                status, headers = receiver.answers.pop(0) if receiver.answers and delivery.is_authentic() else (200, {})
-                if not delivery.is_authentic():
-                    status = 401
-                receiver.deliveries.put(delivery)
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1/billing/stub"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
+    def handle(self, request, body):
+        delivery = Delivery(request.path, request.headers, body)
+        status, headers = 200, {}
+        if not delivery.is_authentic():
+            status = 401
+        elif self.answers:
+            status, headers = self.answers.pop(0)
+        self.deliveries.put(delivery)
+        return status, b"", headers
 
     def next(self, timeout=10):
         return self.deliveries.get(timeout=timeout)
@@ -87,11 +73,6 @@ class Receiver:
             return False
         except queue.Empty:
             return True
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 class Form(html.parser.HTMLParser):
@@ -115,35 +96,14 @@ class Form(html.parser.HTMLParser):
             self.scripts += 1
 
 
-class Stub:
+class Stub(HttpProgram):
     def __init__(self, folder, *arguments):
-        self.folder = folder
-        self.arguments = arguments
-        self.process = None
+        self.folder, self.arguments = folder, arguments
 
     def start(self, *more):
-        self.process, said = Process.listening(
+        return self.listen(
             [program("billing-stub"), "--listen", "127.0.0.1:0", "--data", self.folder / "ledger", "--api-key", KEY,
              "--webhook-secret", SECRET, "--merchant", MERCHANT, *self.arguments, *more], self.folder / "stub-output")
-        self.address = said["http"]
-        return self
-
-    def stop(self):
-        process, self.process = self.process, None
-        if process is not None and process.terminate() != 0:
-            process.fail(f"ended with {process.popen.returncode}")
-
-    def kill(self):
-        self.process.kill()
-        self.process = None
-
-    def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(self.address, timeout=10)
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer, text
 
     def call(self, method, path, body=None, key=None, bearer=KEY, **headers):
         """(status, JSON) of the merchant's interface."""

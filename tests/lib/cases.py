@@ -12,8 +12,6 @@ Views are short texts, so that a test shows them as a table would:
     serial    active, suspended, expired, revoked, or none
     told      the states the order was pushed with, and +STATE for the plugin's serial, in order"""
 
-import http.client
-import http.server
 import itertools
 import pathlib
 import shutil
@@ -25,6 +23,7 @@ import uuid
 
 from lib.billing import MERCHANT, Form
 from lib.market import MARKET, Customer, Shop, read_serials
+from lib.party import Party, pass_on
 from lib.process import BUILD, wait_until
 from lib.vendor import PluginServer
 
@@ -33,59 +32,27 @@ STEADY = {"poll_s": "600", "vendor_timeout_s": "1", "keygen_retry_s": "0,0.1,0.2
           "refund_retry_s": "0,0.1,0.2,0.5,1", "lease_margin_s": "1", "expiry_grace_s": "0"}
 
 
-class Wire:
+class Wire(Party):
     """The network between the host and somebody it asks. `faults`: for the next requests, a function of forward, which
     passes the request on and returns (status, body); it returns what the host gets, None for a broken connection."""
 
+    accepts = ("GET", "POST", "DELETE")
+
     def __init__(self, target):
         self.target, self.faults, self.traffic = target, [], []
-        wire = self
+        super().__init__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def handle(self, request, body):
+        self.traffic.append((request.command, request.path, request.headers.get("Idempotency-Key")))
 
-            def handle_any(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                wire.traffic.append((self.command, self.path, self.headers.get("Idempotency-Key")))
-
-                def forward():
-                    connection = http.client.HTTPConnection(wire.target(), timeout=20)
-                    try:
-                        connection.request(self.command, self.path, body or None,
-                                           {name: value for name, value in self.headers.items()
-                                            if name.lower() not in ("host", "connection", "content-length")})
-                        answer = connection.getresponse()
-                        return answer.status, answer.read()
-                    finally:
-                        connection.close()
-                fault = wire.faults.pop(0) if wire.faults else None
-                try:
-                    answer = fault(forward) if fault else forward()
-                    if answer is not None:
-                        self.send_response(answer[0])
-                        self.send_header("Content-Length", str(len(answer[1])))
-                        self.end_headers()
-                        self.wfile.write(answer[1])
-                        return
-                except OSError:  # one of the two has gone
-                    pass
-                self.close_connection = True
-
-            do_GET = do_POST = do_DELETE = handle_any
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        def forward():
+            return pass_on(request, body, self.target())[:2]
+        fault = self.faults.pop(0) if self.faults else None
+        try:
+            answer = fault(forward) if fault else forward()
+        except OSError:  # who should answer has gone
+            return None
+        return answer and (*answer, {})
 
 
 def lost_request(_forward):

@@ -3,18 +3,17 @@ answers as it is told. What a test asks of the books it asks of the server (host
 the provider's own ledger."""
 
 import http.client
-import http.server
 import itertools
 import json
 import os
 import pathlib
-import threading
 import time
 import urllib.parse
 import uuid
 
 from lib.billing import KEY, MERCHANT, SECRET, Stub, sign
 from lib.host import Host, key_file
+from lib.party import Party
 from lib.process import BUILD, wait_until
 
 SERIALS = "urn:stoa:serials:1"
@@ -25,44 +24,24 @@ QUICK = {"poll_s": "0.3,0.5", "keygen_retry_s": "0,0.1,0.2", "vendor_timeout_s":
          "lease_margin_s": "1", "expiry_grace_s": "0"}
 
 
-class VendorServer:
+class VendorServer(Party):
     """A plugin server. `answers`: functions (method, request id, body) → (status, object) for the next requests; then it
     issues, remembers and voids as it should, but for the plugins in `refused`."""
+
+    accepts = ("GET", "POST", "DELETE")
 
     def __init__(self):
         self.answers = []
         self.issued, self.voided, self.requests, self.refused = {}, set(), [], set()
-        vendor = self
+        super().__init__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
-                name = body["request"] if body else urllib.parse.unquote(self.path.rsplit("/", 1)[1])
-                vendor.requests.append((self.command, name, body))
-                answer = vendor.answers.pop(0) if vendor.answers else vendor.answer
-                status, value = answer(self.command, name, body)
-                data = b"" if value is None else value if isinstance(value, bytes) else json.dumps(value).encode()
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
-
-            do_GET = do_POST = do_DELETE = handle_any
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
+    def handle(self, request, body):
+        body = json.loads(body) if body else None
+        name = body["request"] if body else urllib.parse.unquote(request.path.rsplit("/", 1)[1])
+        self.requests.append((request.command, name, body))
+        answer = self.answers.pop(0) if self.answers else self.answer
+        status, value = answer(request.command, name, body)
+        return status, b"" if value is None else value if isinstance(value, bytes) else json.dumps(value).encode(), {}
 
     def answer(self, method, name, body):
         if method == "DELETE":
@@ -79,49 +58,23 @@ class VendorServer:
     def methods(self):
         return [method for method, _name, _body in self.requests]
 
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
-
-class ScriptedProvider:
+class ScriptedProvider(Party):
     """A provider that answers as it is told: `answers`: functions (method, path, key, body) → (status, object) for the next
     requests; then it makes checkouts, reports them open, cancels, and refunds at once."""
 
+    accepts = ("GET", "POST")
+
     def __init__(self):
         self.answers, self.requests, self.checkouts, self.refunds = [], [], {}, {}
-        provider = self
+        super().__init__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
-                key = self.headers.get("Idempotency-Key")
-                provider.requests.append((self.command, self.path, key, body))
-                answer = provider.answers.pop(0) if provider.answers else provider.answer
-                status, value = answer(self.command, self.path, key, body)
-                data = json.dumps(value).encode()
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
-
-            do_GET = do_POST = handle_any
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
+    def handle(self, request, body):
+        body, key = json.loads(body) if body else None, request.headers.get("Idempotency-Key")
+        self.requests.append((request.command, request.path, key, body))
+        answer = self.answers.pop(0) if self.answers else self.answer
+        status, value = answer(request.command, request.path, key, body)
+        return status, json.dumps(value).encode(), {}
 
     def answer(self, method, path, key, body):
         name = path.split("/")[3] if path.count("/") > 2 else None
@@ -142,11 +95,6 @@ class ScriptedProvider:
 
     def of(self, method, path):
         return [(key, body) for one, where, key, body in self.requests if (one, where) == (method, path)]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 def modules_config():

@@ -1,6 +1,7 @@
 """Programs started by a test: each writes its output to a file, and every one is ended by the test that
 started it. A program that ends by itself, or that does not end when told, fails the test."""
 
+import http.client
 import json
 import os
 import pathlib
@@ -104,3 +105,33 @@ class Process:
     def kill(self):
         self.popen.kill()
         self.popen.wait()
+
+
+class HttpProgram:
+    """A program that is asked over HTTP, one run of it at a time."""
+
+    process = address = None
+
+    def listen(self, argv, log):
+        """Starts it. Its first line says where it listens."""
+        self.process, said = Process.listening(argv, log)
+        self.address = said["http"]
+        return self
+
+    def stop(self):
+        process, self.process = self.process, None
+        if process is not None and process.terminate() != 0:
+            process.fail(f"ended with {process.popen.returncode}")
+
+    def kill(self):
+        self.process.kill()
+        self.process = None
+
+    def request(self, method, path, body=None, headers=None):
+        """(the answer, its text), one connection a request."""
+        connection = http.client.HTTPConnection(self.address, timeout=20)
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer, text

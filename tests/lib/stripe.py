@@ -8,7 +8,6 @@ import copy
 import hashlib
 import hmac
 import http.client
-import http.server
 import itertools
 import json
 import queue
@@ -18,6 +17,7 @@ import urllib.parse
 
 from lib.host import Host
 from lib.market import Shop, modules_config
+from lib.party import Party
 from lib.process import ROOT, wait_until
 
 RECORDED = ROOT / "tests" / "recorded" / "stripe"
@@ -57,9 +57,11 @@ class Refusal(Exception):
         self.body = {"error": {"type": kind, "message": message, **({"code": code} if code else {})}}
 
 
-class Stripe:
+class Stripe(Party):
     """The other side. `answers`: functions (method, path, key, form) → (status, object) or None, for the next requests; None
     goes on as usual. `is_sending`: events are delivered by themselves, otherwise by deliver ()."""
+
+    accepts = ("GET", "POST")
 
     def __init__(self, secret=SECRET, key=KEY):
         self.secrets, self.key = [secret], key
@@ -71,44 +73,18 @@ class Stripe:
         self.lock = threading.RLock()
         self.numbers = itertools.count(1)
         self.outbox = queue.Queue()
-        double = self
+        super().__init__()
+        self.sender = threading.Thread(target=self.send_events)
+        self.sender.start()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length).decode()
-                status, value = double.serve(self.command, self.path, self.headers, body)
-                data = json.dumps(value).encode()
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Type", "application/json")
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
-
-            do_GET = do_POST = handle_any
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-        self.threads = [threading.Thread(target=self.server.serve_forever, args=(0.05,)),
-                        threading.Thread(target=self.send_events)]
-        for thread in self.threads:
-            thread.start()
+    def handle(self, request, body):
+        status, value = self.serve(request.command, request.path, request.headers, body.decode())
+        return status, json.dumps(value).encode(), {"Content-Type": "application/json"}
 
     def close(self):
         self.outbox.put(None)
-        self.server.shutdown()
-        self.server.server_close()
-        for thread in self.threads:
-            thread.join()
+        super().close()
+        self.sender.join()
 
     # --- the interface
 

@@ -2,37 +2,35 @@
 
 import base64
 import contextlib
-import http.client
-import http.server
 import json
 import secrets
 import sqlite3
-import threading
 import time
 
 from lib.billing import sign
-from lib.process import ROOT, Process, program
+from lib.party import Party
+from lib.process import ROOT, HttpProgram, program
 
 SECRET = "whsec_" + base64.b64encode(b"vendor-secret-vendor-secret-0123").decode()
 
 
-class PluginServer:
+class PluginServer(HttpProgram):
     def __init__(self, folder, plugin, *arguments, secret=SECRET):
         self.folder, self.plugin, self.arguments, self.secret = folder, plugin, arguments, secret
-        self.process, self.address = None, None
 
     def command(self):
         """The program and how it learns the secret."""
         return [program("plugin-server"), *([] if "--secret-file" in self.arguments else ["--secret", self.secret])]
 
     def start(self):
-        self.process, said = Process.listening(
+        return self.listen(
             [*self.command(), "--listen", "127.0.0.1:0", "--data", self.folder / f"vendor-{self.plugin}",
              "--plugin", self.plugin, *self.arguments],
             self.folder / f"vendor-{self.plugin}-output")
-        self.address = said["http"]
-        self.base = f"http://{self.address}"
-        return self
+
+    @property
+    def base(self):
+        return f"http://{self.address}"
 
     def restart_with(self, *arguments):
         """The same vendor at the same address, behaving otherwise from now on."""
@@ -41,22 +39,9 @@ class PluginServer:
         self.arguments = (*arguments, "--listen", address)
         return self.start()
 
-    def stop(self):
-        process, self.process = self.process, None
-        if process is not None and process.terminate() != 0:
-            process.fail(f"ended with {process.popen.returncode}")
-
-    def kill(self):
-        self.process.kill()
-        self.process = None
-
     def request(self, method, path, body=None, headers=None):
-        """(status, text), one connection a request."""
-        connection = http.client.HTTPConnection(self.address, timeout=20)
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
+        """(status, text)"""
+        answer, text = super().request(method, path, body, headers)
         return answer.status, text
 
     def headers(self, method, path, body=b"", age_s=0, secret=None):
@@ -109,77 +94,12 @@ class PythonServer(PluginServer):
                     for request, serial, is_void in db.execute("SELECT id, serial, is_void FROM request")}
 
 
-class SameAnswer:
+class SameAnswer(Party):
     """A server that gives one answer to everything."""
 
     def __init__(self, status, body):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        self.status, self.body = status, body
+        super().__init__()
 
-            def say(self):
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = do_PUT = do_DELETE = say
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
-class Recorder:
-    """Stands between the host and a plugin server at `target` (HOST:PORT) and keeps what passes: `exchanges` holds
-    (method, path, body, status, answer), bytes as they were."""
-
-    def __init__(self, target):
-        self.target, self.exchanges = target, []
-        recorder = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def pass_on(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                link = http.client.HTTPConnection(recorder.target, timeout=20)
-                link.request(self.command, self.path, body or None, dict(self.headers))
-                answer = link.getresponse()
-                data = answer.read()
-                link.close()
-                recorder.exchanges.append((self.command, self.path, body, answer.status, data))
-                self.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() in ("content-type", "retry-after", "location"):
-                        self.send_header(name, value)
-                if answer.status != 204:
-                    self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = do_PUT = do_DELETE = pass_on
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+    def handle(self, request, body):
+        return self.status, self.body, {}

@@ -33,18 +33,12 @@ class KeyedProvider(ScriptedProvider):
     def __init__(self):
         super().__init__()
         self.spoil, self.is_brief = {}, False
-        self.server.RequestHandlerClass.do_GET = self.server.RequestHandlerClass.do_POST = self.guard(
-            self.server.RequestHandlerClass.do_GET)
-
-    def guard(self, handle):
-        provider = self
-
-        def handle_with_key(request):
-            provider.is_known = request.headers.get("Authorization") == f"Bearer {provider.api_key}"
-            handle(request)
-        return handle_with_key
 
     api_key = "sk_test_key"
+
+    def handle(self, request, body):
+        self.is_known = request.headers.get("Authorization") == f"Bearer {self.api_key}"
+        return super().handle(request, body)
 
     def answer(self, method, path, key, body):
         status, value = self.judge(method, path, key, body)

@@ -25,12 +25,8 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture
-def polled_shop(tmp_path):
-    shop = CasesShop(tmp_path / "shop", stub=("--fault", "drop"), market={"poll_s": "0.2"})
-    try:
-        yield shop.start()
-    finally:
-        shop.stop()
+def polled_shop(tmp_path, started):
+    return started(CasesShop(tmp_path / "shop", stub=("--fault", "drop"), market={"poll_s": "0.2"}))
 
 
 @pytest.fixture

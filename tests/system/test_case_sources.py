@@ -28,15 +28,8 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture
-def open_shop(tmp_path):
-    shops = []
-
-    def open_one(modules=None, **market):
-        shops.append(CasesShop(tmp_path / "shop", market=market, modules=modules))
-        return shops[-1].start()
-    yield open_one
-    for one in shops:
-        one.stop()
+def open_shop(tmp_path, started):
+    return lambda modules=None, **market: started(CasesShop(tmp_path / "shop", market=market, modules=modules))
 
 
 def charge_of(order):

@@ -27,13 +27,9 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture
-def own_shop(tmp_path):
+def own_shop(tmp_path, started):
     """One whose clocks the test may turn."""
-    shop = CasesShop(tmp_path / "shop")
-    try:
-        yield shop.start()
-    finally:
-        shop.stop()
+    return started(CasesShop(tmp_path / "shop"))
 
 
 def expiry(customer, plugin):

@@ -3,14 +3,10 @@ provider's page. The plugin is a vendor's object made here, so that it can be to
 
 import itertools
 import json
-import os
-import pathlib
 import subprocess
-import tempfile
 
 import pytest
 
-from lib.device import make_device
 from lib.market import Shop
 from lib.process import ROOT, wait_until
 
@@ -109,26 +105,6 @@ def probe(shop, vendor_object, ground):
         subprocess.run([ROOT / "vendor-kit/plugins/describe", folder / "template", target, folder / f"{name}.legacy"],
                        check=True)
         return name, folder / f"{name}.legacy"
-    return make
-
-
-@pytest.fixture
-def ground():
-    """A folder that whoever runs the client can enter: plugins are for users, and root is not one."""
-    with tempfile.TemporaryDirectory(prefix="stoa-client-") as folder:
-        os.chmod(folder, 0o755)
-        yield pathlib.Path(folder)
-
-
-@pytest.fixture
-def device(shop, ground):
-    """A device of a new account, or another one of `user`'s, with a plugin installed."""
-    def make(*descriptors, user=None):
-        user = user or shop.user("client")
-        one = make_device(ground, shop.host, user)
-        for descriptor in descriptors:
-            one.must("plugin", "install", descriptor, "--yes")
-        return one
     return make
 
 

@@ -3,17 +3,15 @@ that never heard of us, each by a descriptor alone."""
 
 import hashlib
 import json
-import os
 import pathlib
 import re
 import subprocess
 import sysconfig
-import tempfile
 import zlib
 
 import pytest
 
-from lib.device import make_device, ship, ship_sample
+from lib.device import ship, ship_sample
 from lib.market import Shop
 from lib.process import BUILD, ROOT
 
@@ -28,23 +26,6 @@ def shop(tmp_path_factory):
         yield one.start()
     finally:
         one.stop()
-
-
-@pytest.fixture
-def ground():
-    with tempfile.TemporaryDirectory(prefix="stoa-legacy-") as folder:
-        os.chmod(folder, 0o755)
-        yield pathlib.Path(folder)
-
-
-@pytest.fixture
-def device(shop, ground):
-    def make(*descriptors):
-        one = make_device(ground, shop.host, shop.user("legacy"))
-        for descriptor in descriptors:
-            one.must("plugin", "install", descriptor, "--yes")
-        return one
-    return make
 
 
 def answer(one, plugin, *words):

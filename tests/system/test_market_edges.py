@@ -21,19 +21,6 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture
-def customer(shop):
-    made = []
-
-    def enter(*arguments):
-        made.append(shop.customer(*arguments))
-        made[-1].serials()
-        return made[-1]
-    yield enter
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
 def sample(shop, tmp_path):
     """The vendors' sample server, selling `quotes` for ever and for a month."""
     server = PluginServer(tmp_path, "quotes", secret=shop.vendor_secret).start()

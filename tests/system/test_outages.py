@@ -25,28 +25,8 @@ THOUSANDTH = {"poll_s": "0.005,0.015,0.06,0.3", "refund_retry_s": "0,0.005,0.3,1
 
 
 @pytest.fixture
-def open_shop(tmp_path):
-    shops = []
-
-    def start(**options):
-        shops.append(Shop(tmp_path / "shop", **options))
-        return shops[-1].start()
-    yield start
-    for shop in shops:
-        shop.stop()
-
-
-@pytest.fixture
-def enter():
-    customers = []
-
-    def enter_shop(shop):
-        customers.append(shop.customer())
-        customers[-1].serials()
-        return customers[-1]
-    yield enter_shop
-    for customer in customers:
-        customer.close()
+def open_shop(tmp_path, started):
+    return lambda **options: started(Shop(tmp_path / "shop", **options))
 
 
 # --- the provider

@@ -20,19 +20,6 @@ def shop(tmp_path_factory):
         shop.stop()
 
 
-@pytest.fixture
-def customer(shop):
-    customers = []
-
-    def enter(*arguments):
-        customers.append(shop.customer(*arguments))
-        customers[-1].serials()
-        return customers[-1]
-    yield enter
-    for one in customers:
-        one.close()
-
-
 # --- the way it should go
 
 

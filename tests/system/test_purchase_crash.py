@@ -13,12 +13,8 @@ from lib.process import wait_until
 
 
 @pytest.fixture
-def shop(tmp_path):
-    shop = CrashingShop(tmp_path / "shop")
-    try:
-        yield shop.start()
-    finally:
-        shop.stop()
+def shop(tmp_path, started):
+    return started(CrashingShop(tmp_path / "shop"))
 
 
 def press_when_it_can_be(shop, customer, request, plugin):

@@ -18,28 +18,8 @@ def provider():
 
 
 @pytest.fixture
-def open_shop(tmp_path, provider):
-    shops = []
-
-    def start(**market):
-        shops.append(Shop(tmp_path / "shop", market=market, provider=provider))
-        return shops[-1].start()
-    yield start
-    for shop in shops:
-        shop.stop()
-
-
-@pytest.fixture
-def enter():
-    customers = []
-
-    def enter_shop(shop):
-        customers.append(shop.customer())
-        customers[-1].serials()
-        return customers[-1]
-    yield enter_shop
-    for customer in customers:
-        customer.close()
+def open_shop(tmp_path, provider, started):
+    return lambda **market: started(Shop(tmp_path / "shop", market=market, provider=provider))
 
 
 def charge_of(order):

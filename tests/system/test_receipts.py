@@ -2,13 +2,10 @@
 by themselves. The verifier here is Python's, so that ours is not its own judge; hostctl's is tested against it."""
 
 import hashlib
-import http.client
-import http.server
 import json
 import pathlib
 import sqlite3
 import subprocess
-import threading
 import urllib.request
 
 import jsonschema
@@ -18,6 +15,7 @@ from lib.client import HostClient
 from lib.jose import b64, unb64, verify
 from lib.market import MARKET, SERIALS, Shop, read_serials
 from lib.process import program, wait_until
+from lib.recorder import Recorder
 from lib.xmpp import error_condition
 
 TYPE = "stoa-receipt+jwt"
@@ -26,49 +24,18 @@ PARTIES = {"buyer": {"serial", "buyer", "buyer_at_vendor"}, "vendor": {"serial",
            "provider": {"buyer_at_provider"}}
 
 
-class Recorder:
-    """Stands before the host's callback address, keeps what the provider sent, and passes it on."""
-
-    def __init__(self):
-        self.target, self.bodies = None, []
-        recorder = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                connection = http.client.HTTPConnection(recorder.target, timeout=10)
-                connection.request("POST", self.path, body, dict(self.headers))
-                answer = connection.getresponse()
-                answer.read()
-                connection.close()
-                if answer.status == 200:
-                    recorder.bodies.append((self.headers["webhook-id"], body))
-                self.send_response(answer.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
 @pytest.fixture(scope="module")
 def recorder():
-    recorder = Recorder()
+    """Stands before the host's callback address."""
+    recorder = Recorder(None)
     yield recorder
     recorder.close()
+
+
+def sent_body(recorder, webhook_id):
+    """What the provider sent under that id and the host took."""
+    [body] = [one.body for one in recorder.exchanges if one.status == 200 and one.headers["webhook-id"] == webhook_id]
+    return body
 
 
 @pytest.fixture(scope="module")
@@ -76,26 +43,13 @@ def shop(tmp_path_factory, recorder):
     shop = Shop(tmp_path_factory.mktemp("shop"))
     try:
         shop.start()
-        shop.host.groups["http"]["public_url"] = recorder.url
+        shop.host.groups["http"]["public_url"] = recorder.base
         shop.host.write_config()
         shop.host.restart()
-        recorder.target = shop.host.addresses["http"]
+        recorder.target = lambda: shop.host.addresses["http"]
         yield shop
     finally:
         shop.stop()
-
-
-@pytest.fixture
-def customer(shop):
-    customers = []
-
-    def enter(*arguments):
-        customers.append(shop.customer(*arguments))
-        customers[-1].serials()
-        return customers[-1]
-    yield enter
-    for one in customers:
-        one.close()
 
 
 def jwks(shop):
@@ -173,7 +127,7 @@ def test_a_fulfilled_order_has_a_receipt_that_another_implementation_verifies(sh
     document, claims = receipt(shop, order)
     shown = shop.order(order)
     [payment] = shop.checkout(order)["payments"]
-    assert claims["iss"] == recorder.url and claims["jti"] == f"{claims['line']}.1" and claims["seq"] == 1
+    assert claims["iss"] == recorder.base and claims["jti"] == f"{claims['line']}.1" and claims["seq"] == 1
     assert (claims["order"], claims["plugin"], claims["vendor"]) == (order, plugin, "acme")
     assert (claims["amount"], claims["currency"], claims["provider"]) == (500, "EUR", "stub")
     assert (claims["paid"], claims["refunded"], claims["status"]) == (500, 0, "paid")
@@ -190,7 +144,7 @@ def test_the_digest_is_that_of_the_body_the_provider_sent(shop, recorder, custom
     order, _serial = customer().purchase("dice")
     _document, claims = receipt(shop, order)
     [entry] = claims["payments"]
-    [body] = [body for webhook_id, body in recorder.bodies if webhook_id == entry["webhook_id"]]
+    body = sent_body(recorder, entry["webhook_id"])
     assert json.loads(body)["data"]["payment"] == entry["payment"]
     assert entry["body_sha256"] == b64(hashlib.sha256(body).digest())
 
@@ -385,7 +339,7 @@ def test_the_verifier_works_without_a_server_and_says_what_it_checked(shop, reco
     delivered(shop, order)
     buyer = json.dumps(documents(shop, order)[0])
     code, answer, _message = check(shop, tmp_path, buyer, "--serial", serial, "--buyer",
-                                   f"{alice.name}@{shop.host.domain}", "--issuer", recorder.url)
+                                   f"{alice.name}@{shop.host.domain}", "--issuer", recorder.base)
     assert code == 0 and answer["checked"] == ["signature", "issuer", "serial", "buyer"]
     assert answer["claims"] == verify(json.loads(buyer)["receipt"], jwks(shop), TYPE)
     assert check(shop, tmp_path, buyer, "--serial", "-", stdin=serial + "\n")[0] == 0
@@ -399,7 +353,7 @@ def test_the_verifier_works_without_a_server_and_says_what_it_checked(shop, reco
 
     provider = json.dumps(documents(shop, order, "--for", "provider")[0])
     entry = json.loads(unb64(json.loads(provider)["receipt"].split(".")[1]))["payments"][0]
-    [body] = [body for webhook_id, body in recorder.bodies if webhook_id == entry["webhook_id"]]
+    body = sent_body(recorder, entry["webhook_id"])
     (tmp_path / "body").write_bytes(body)
     code, answer, _message = check(shop, tmp_path, provider, "--body", tmp_path / "body")
     assert code == 0 and answer["checked"] == ["signature", "body"]

@@ -40,15 +40,8 @@ def opened(host):
 
 
 @pytest.fixture
-def shop(tmp_path):
-    shops = []
-
-    def start(**options):
-        shops.append(Shop(tmp_path / "shop", market={**QUIET, **options.pop("market", {})}, **options))
-        return shops[-1].start()
-    yield start
-    for one in shops:
-        one.stop()
+def shop(tmp_path, started):
+    return lambda market=None, **options: started(Shop(tmp_path / "shop", market={**QUIET, **(market or {})}, **options))
 
 
 class Books:

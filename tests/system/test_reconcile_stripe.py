@@ -19,20 +19,13 @@ def stripe():
 
 
 @pytest.fixture
-def shop(tmp_path, stripe):
-    one = StripeShop(tmp_path / "shop", stripe, market=QUIET)
-    try:
-        yield one.start()
-    finally:
-        one.stop()
+def shop(tmp_path, stripe, started):
+    return started(StripeShop(tmp_path / "shop", stripe, market=QUIET))
 
 
 @pytest.fixture
-def alice(shop):
-    customer = shop.customer()
-    customer.serials()
-    yield customer
-    customer.close()
+def alice(customer):
+    return customer()
 
 
 def reconcile(shop, *arguments):

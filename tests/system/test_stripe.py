@@ -22,28 +22,8 @@ def stripe():
 
 
 @pytest.fixture
-def open_shop(tmp_path, stripe):
-    shops = []
-
-    def start(market=None, **billing):
-        shops.append(StripeShop(tmp_path / "shop", stripe, market=market, **billing))
-        return shops[-1].start()
-    yield start
-    for shop in shops:
-        shop.stop()
-
-
-@pytest.fixture
-def enter():
-    customers = []
-
-    def enter_shop(shop):
-        customers.append(shop.customer())
-        customers[-1].serials()
-        return customers[-1]
-    yield enter_shop
-    for customer in customers:
-        customer.close()
+def open_shop(tmp_path, stripe, started):
+    return lambda market=None, **billing: started(StripeShop(tmp_path / "shop", stripe, market=market, **billing))
 
 
 def charge_of(order):

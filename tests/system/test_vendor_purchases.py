@@ -24,15 +24,8 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture
-def own_shop(tmp_path):
-    shops = []
-
-    def open_shop(**market):
-        shops.append(Shop(tmp_path / "shop", market=market))
-        return shops[-1].start()
-    yield open_shop
-    for one in shops:
-        one.stop()
+def own_shop(tmp_path, started):
+    return lambda **market: started(Shop(tmp_path / "shop", market=market))
 
 
 @pytest.fixture
@@ -56,16 +49,8 @@ def vendor(shop, tmp_path):
 
 
 @pytest.fixture
-def customer(shop):
-    made = []
-
-    def enter(at=None):
-        made.append((at or shop).customer())
-        made[-1].serials()
-        return made[-1]
-    yield enter
-    for one in made:
-        one.close()
+def customer(shop, enter):
+    return lambda at=None: enter(at or shop)
 
 
 def refunded(shop, order):

@@ -9,7 +9,8 @@ import pytest
 
 from lib.market import SERIALS, Shop
 from lib.process import ROOT, program, wait_until
-from lib.vendor import PluginServer, Recorder, SameAnswer
+from lib.recorder import Recorder
+from lib.vendor import PluginServer, SameAnswer
 
 SCHEMAS = {path.stem.removeprefix("plugin-server-"): json.loads(path.read_text())
            for path in sorted((ROOT / "docs/schemas").glob("plugin-server-*.json"))}
@@ -29,26 +30,21 @@ def validate(name, data):
 
 def validate_exchange(exchange):
     """The schemas that one exchange was held against."""
-    method, path, body, status, answer = exchange
     held = set()
-    if body:
-        held.add(validate("issue" if path == "/v1/serials" else "token", body))
-    if status in (200, 201) and path.startswith("/v1/serials") and method != "DELETE":
-        held.add(validate("serial", answer))
-    elif status >= 400:
-        held.add(validate("error", answer))
+    if exchange.body:
+        held.add(validate("issue" if exchange.path == "/v1/serials" else "token", exchange.body))
+    if exchange.status in (200, 201) and exchange.path.startswith("/v1/serials") and exchange.method != "DELETE":
+        held.add(validate("serial", exchange.answer))
+    elif exchange.status >= 400:
+        held.add(validate("error", exchange.answer))
     else:
-        assert status == 204 and answer == b"" and method in ("DELETE", "PUT")
+        assert exchange.status == 204 and exchange.answer == b"" and exchange.method in ("DELETE", "PUT")
     return held
 
 
 @pytest.fixture
-def shop(tmp_path):
-    one = Shop(tmp_path / "shop")
-    try:
-        yield one.start()
-    finally:
-        one.stop()
+def shop(tmp_path, started):
+    return started(Shop(tmp_path / "shop"))
 
 
 @pytest.fixture
@@ -58,7 +54,7 @@ def recorded(tmp_path):
 
     def start(plugin, *arguments, **options):
         server = PluginServer(tmp_path, plugin, *arguments, **options).start()
-        recorder = Recorder(server.address)
+        recorder = Recorder(lambda: server.address)
         made.append((server, recorder))
         return server, recorder
     yield start
@@ -96,9 +92,9 @@ def test_traffic_of_purchases_is_documented(shop, recorded, term):
         bob.close()
     held = [validate_exchange(exchange) for exchange in recorder.exchanges]
     assert set().union(*held) == {"issue", "serial", "error"}
-    assert {exchange[0] for exchange in recorder.exchanges} == {"POST", "GET", "DELETE"}
-    names = [json.loads(body)["user"] for _method, path, body, _status, _answer in recorder.exchanges if body]
-    assert len(set(names)) == 2 and ("term" in json.loads(recorder.exchanges[0][2])) == (term is not None)
+    assert {exchange.method for exchange in recorder.exchanges} == {"POST", "GET", "DELETE"}
+    names = [json.loads(exchange.body)["user"] for exchange in recorder.exchanges if exchange.body]
+    assert len(set(names)) == 2 and ("term" in json.loads(recorder.exchanges[0].body)) == (term is not None)
 
 
 def test_traffic_of_the_check_is_documented(recorded, tmp_path):
@@ -107,10 +103,10 @@ def test_traffic_of_the_check_is_documented(recorded, tmp_path):
                           input=f"{server.secret}\n", text=True, capture_output=True, timeout=50)
     assert done.returncode == 0, done.stdout
     malformed = (b'{"request":', b"[]", b"{}")
-    bad = [exchange for exchange in recorder.exchanges if exchange[2] in malformed]
+    bad = [exchange for exchange in recorder.exchanges if exchange.body in malformed]
     held = [validate_exchange(exchange) for exchange in recorder.exchanges if exchange not in bad]
     assert set().union(*held) == {"issue", "serial", "error", "token"}
-    assert len(bad) == 3 and all(validate("error", answer) for _m, _p, _b, _s, answer in bad)
+    assert len(bad) == 3 and all(validate("error", exchange.answer) for exchange in bad)
 
 
 def test_sessions_of_the_sample_server_are_documented(recorded):

@@ -11,20 +11,13 @@ from lib.process import wait_until
 
 
 @pytest.fixture
-def shop(tmp_path):
-    one = Shop(tmp_path / "shop", market={"poll_s": "600", "expiry_grace_s": "60", "stuck_s": "3600"})
-    try:
-        yield one.start()
-    finally:
-        one.stop()
+def shop(tmp_path, started):
+    return started(Shop(tmp_path / "shop", market={"poll_s": "600", "expiry_grace_s": "60", "stuck_s": "3600"}))
 
 
 @pytest.fixture
-def alice(shop):
-    customer = shop.customer()
-    customer.serials()
-    yield customer
-    customer.close()
+def alice(customer):
+    return customer()
 
 
 def log(shop, *arguments):

@@ -2,7 +2,7 @@
  * server that sells has none of this. */
 #pragma once
 
-#include <glib.h>
+#include "common/base/faults.h"
 
 typedef enum
 {
@@ -38,12 +38,7 @@ typedef enum
   N_FAULTS
 } FaultKind;
 
-typedef struct
-{
-  gint64 left[N_FAULTS]; /* N, counted down; 0: not asked for */
-} Faults;
+G_STATIC_ASSERT (N_FAULTS <= FAULTS_MAX);
 
 /* Reads "KIND" or "KIND:N". FALSE with @error naming the kinds there are. */
 gboolean faults_add (Faults *faults, const char *text, GError **error);
-/* Whether a fault happens now; uses one up. */
-gboolean faults_take (Faults *faults, FaultKind kind);

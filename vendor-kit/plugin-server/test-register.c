@@ -1,4 +1,3 @@
-#include "vendor-kit/plugin-server/fault.h"
 #include "vendor-kit/plugin-server/register.h"
 
 #include "common/base/db.h"
@@ -166,27 +165,6 @@ test_register_of_the_first_version_is_taken_over (void)
   close_register (&f, NULL);
 }
 
-static void
-test_faults_are_read_and_counted (void)
-{
-  static const char *const bad[] = { "", "error:0", "error:x", "error:-1", "erro", "errors", ":1" };
-  Faults faults = { { 0 } };
-  g_assert_false (faults_take (&faults, FAULT_ERROR));
-  g_assert_true (faults_add (&faults, "error:2", NULL));
-  g_assert_true (faults_add (&faults, "keep", NULL));
-  g_assert_true (faults_take (&faults, FAULT_ERROR));
-  g_assert_true (faults_take (&faults, FAULT_ERROR));
-  g_assert_false (faults_take (&faults, FAULT_ERROR));
-  for (guint i = 0; i < 100; i++)
-    g_assert_true (faults_take (&faults, FAULT_KEEP));
-  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
-    {
-      g_autoptr (GError) error = NULL;
-      g_assert_false (faults_add (&faults, bad[i], &error));
-      g_assert_nonnull (error);
-    }
-}
-
 int
 main (int argc, char **argv)
 {
@@ -201,6 +179,5 @@ main (int argc, char **argv)
   TEST (token_stays_revoked_and_is_forgotten_a_day_after_its_end);
   g_test_add_func ("/plugin-server/register_of_the_first_version_is_taken_over",
                    test_register_of_the_first_version_is_taken_over);
-  g_test_add_func ("/plugin-server/faults_are_read_and_counted", test_faults_are_read_and_counted);
   return g_test_run ();
 }
