@@ -28,7 +28,7 @@ gboolean function_module_is_current (FunctionModule *self);
 /* @result lives until the callback returns. */
 typedef void (*FunctionModuleDone) (const FunctionModuleResult *result, gpointer data);
 
-/* @request is copied. @done is called once, later, never from inside this; FALSE: too many wait, and it is not
- * called. @events are static. */
+/* @request is copied. @done is called once, later, never from inside this; FALSE: too many wait, and it is
+ * not called. @events are static. */
 gboolean function_module_call (FunctionModule *self, const FunctionModuleRequest *request,
                                const FunctionModuleEvents *events, FunctionModuleDone done, gpointer data);
