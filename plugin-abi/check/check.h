@@ -19,9 +19,14 @@ typedef enum
 typedef struct
 {
   const char *file;
-  const char *serial; /* plugins: checked and started with it; NULL: none */
-  uid_t uid;          /* the user vendor code runs as; 0: this one */
-  guint n_seeds;
+  const char *serial;    /* plugins: checked and started with it; NULL: none */
+  uid_t uid;             /* the user vendor code runs as; 0: this one */
+  guint n_seeds;         /* keygens */
+  const char *manifest;  /* functions, here and below: the plugin's; NULL: none */
+  const char *names;     /* instead of the manifest's */
+  const char *resources; /* a folder or a list (resource_files_read()); NULL: none */
+  char *const *calls;    /* "FUNCTION" or "FUNCTION ARGUMENT"; NULL-terminated, NULL: none */
+  guint n_calls;
   guint deadline_ms;
   gint64 memory_bytes;
 } CheckOptions;
@@ -31,6 +36,7 @@ typedef struct
 typedef gboolean (*CheckFunc) (const CheckOptions *options, Report *report, char **problem);
 
 gboolean check_keygen (const CheckOptions *options, Report *report, char **problem);
+gboolean check_function (const CheckOptions *options, Report *report, char **problem);
 gboolean check_legacy (const CheckOptions *options, Report *report, char **problem);
 gboolean check_native (const CheckOptions *options, Report *report, char **problem);
 

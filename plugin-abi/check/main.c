@@ -1,6 +1,7 @@
 /* host-module-check: what a host will say about a vendor's code, before the vendor sends it.
  *
  *   host-module-check keygen MODULE.so
+ *   host-module-check function MODULE.so
  *   host-module-check legacy PLUGIN.legacy
  *   host-module-check native PLUGIN.plugin
  *   host-module-check pack FOLDER --key FILE -o FILE
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define MAX_SEEDS 1000000u
+#define MAX_CALLS 100000u
 /* As root vendor code runs as this user unless told otherwise: one that is nobody's. */
 #define OWN_USER 61499
 
@@ -30,6 +32,7 @@ typedef struct
 
 static const Subcommand subcommands[] = {
   { "keygen", "MODULE.so", "a module that makes serials (host/keygen.h)", check_keygen, NULL },
+  { "function", "MODULE.so", "a module of protected functions (host/function.h)", check_function, NULL },
   { "legacy", "PLUGIN.legacy", "an untouched library with its descriptor", check_legacy, NULL },
   { "native", "PLUGIN.plugin", "a plugin for host/plugin.h with its descriptor", check_native, NULL },
   { "pack", "FOLDER --key FILE -o FILE [--restricted]", "makes a signed package of a plugin's folder", NULL,
@@ -44,9 +47,14 @@ print_usage (FILE *out, CheckExit result)
   fputs ("usage: host-module-check COMMAND FILE [OPTION...]\n", out);
   for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
     fprintf (out, "  %s %s\n      %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].help);
-  fputs ("options of the first three:\n"
+  fputs ("options of the first four:\n"
          "  --json            one JSON object instead of lines\n"
          "  --seeds=N         keygen: how many seeds must give different serials (10000)\n"
+         "  --manifest=FILE   function: the plugin's manifest, whose [Functions] names= are called\n"
+         "  --names=A,B       function: instead of the manifest's\n"
+         "  --call=TEXT       function: FUNCTION or 'FUNCTION ARGUMENT'; again for more\n"
+         "  --resources=PATH  function: a folder of resources, or a list of them\n"
+         "  --calls=N         function: how many are made (1000)\n"
          "  --deadline=MS     of one call on the server (5000)\n"
          "  --memory=MIB      on the server (128)\n"
          "  --serial=TEXT     plugin: check the licence with this serial, and start\n"
@@ -98,7 +106,9 @@ typedef struct
   gint64 deadline_ms;
   gint64 memory_mib;
   gint64 uid;
-  char *serial;
+  gint64 n_calls;
+  char *serial, *manifest, *names, *resources;
+  char **calls;
 } Arguments;
 
 static gboolean
@@ -111,6 +121,11 @@ read_arguments (int *argc, char ***argv, Arguments *arguments)
     { "memory", 0, 0, G_OPTION_ARG_INT64, &arguments->memory_mib, NULL, NULL },
     { "uid", 0, 0, G_OPTION_ARG_INT64, &arguments->uid, NULL, NULL },
     { "serial", 0, 0, G_OPTION_ARG_STRING, &arguments->serial, NULL, NULL },
+    { "manifest", 0, 0, G_OPTION_ARG_FILENAME, &arguments->manifest, NULL, NULL },
+    { "names", 0, 0, G_OPTION_ARG_STRING, &arguments->names, NULL, NULL },
+    { "resources", 0, 0, G_OPTION_ARG_FILENAME, &arguments->resources, NULL, NULL },
+    { "call", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments->calls, NULL, NULL },
+    { "calls", 0, 0, G_OPTION_ARG_INT64, &arguments->n_calls, NULL, NULL },
     { NULL },
   };
   g_autoptr (GError) error = NULL;
@@ -122,9 +137,10 @@ read_arguments (int *argc, char ***argv, Arguments *arguments)
       fprintf (stderr, "host-module-check: %s\n", error->message);
       return FALSE;
     }
-  return arguments->seeds > 0 && arguments->seeds <= MAX_SEEDS && arguments->deadline_ms >= 10
-         && arguments->deadline_ms <= 60000 && arguments->memory_mib >= 16 && arguments->memory_mib <= 4096
-         && arguments->uid >= 0 && arguments->uid < G_MAXUINT32;
+  return arguments->seeds > 0 && arguments->seeds <= MAX_SEEDS && arguments->n_calls > 0
+         && arguments->n_calls <= MAX_CALLS && arguments->deadline_ms >= 10 && arguments->deadline_ms <= 60000
+         && arguments->memory_mib >= 16 && arguments->memory_mib <= 4096 && arguments->uid >= 0
+         && arguments->uid < G_MAXUINT32;
 }
 
 static int
@@ -134,6 +150,11 @@ check_file (const Subcommand *subcommand, const char *file, const Arguments *arg
                                  .serial = arguments->serial,
                                  .uid = (uid_t)arguments->uid,
                                  .n_seeds = (guint)arguments->seeds,
+                                 .manifest = arguments->manifest,
+                                 .names = arguments->names,
+                                 .resources = arguments->resources,
+                                 .calls = arguments->calls,
+                                 .n_calls = (guint)arguments->n_calls,
                                  .deadline_ms = (guint)arguments->deadline_ms,
                                  .memory_bytes = arguments->memory_mib << 20 };
   g_autoptr (Report) report = report_new (subcommand->name, file);
@@ -159,11 +180,18 @@ main (int argc, char **argv)
   if (subcommand->run != NULL)
     return (int)subcommand->run (argc - 1, argv + 1);
 
-  Arguments arguments
-      = { .seeds = 10000, .deadline_ms = 5000, .memory_mib = 128, .uid = geteuid () == 0 ? OWN_USER : 0 };
+  Arguments arguments = { .seeds = 10000,
+                          .n_calls = 1000,
+                          .deadline_ms = 5000,
+                          .memory_mib = 128,
+                          .uid = geteuid () == 0 ? OWN_USER : 0 };
   int result = read_arguments (&argc, &argv, &arguments) && argc == 3
                    ? check_file (subcommand, argv[2], &arguments)
                    : print_usage (stderr, CHECK_USAGE);
   g_free (arguments.serial);
+  g_free (arguments.manifest);
+  g_free (arguments.names);
+  g_free (arguments.resources);
+  g_strfreev (arguments.calls);
   return result;
 }

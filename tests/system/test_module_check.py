@@ -1,41 +1,17 @@
 """`host-module-check`: the samples of the tree are fine, and each fault fails the row that is about it and no other."""
 
 import hashlib
-import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
-from lib.process import BUILD, program
+from lib.check import check, failed, run, texts
+from lib.process import BUILD
 
 KEYGEN_ROWS = ["object", "exports", "imports", "load", "abi", "answer", "determinism", "uniqueness", "crashes", "limits",
                "speed"]
 PLUGIN_ROWS = ["descriptor", "hash", "object", "imports", "symbols", "answer", "crashes", "limits", "speed"]
-
-
-def run(*arguments):
-    return subprocess.run([program("host-module-check"), *map(str, arguments)], capture_output=True, text=True, timeout=120,
-                          stdin=subprocess.DEVNULL)
-
-
-def check(kind, path, *arguments):
-    """Exit status, and what became of each row."""
-    result = run(kind, path, "--json", *arguments)
-    assert result.returncode in (0, 1), result.stderr
-    report = json.loads(result.stdout)
-    assert report["kind"] == kind and report["file"] == str(path)
-    assert report["fine"] is (result.returncode == 0)
-    return {row["row"]: row for row in report["rows"]}
-
-
-def failed(rows):
-    return {name for name, row in rows.items() if row["verdict"] == "failed"}
-
-
-def texts(rows):
-    return {name: (row["verdict"], row["text"]) for name, row in rows.items()}
 
 
 @pytest.mark.parametrize("name", ["weather", "signed"])
