@@ -9,6 +9,7 @@
 #include "host-server/functions/resources.h"
 #include "host-server/functions/scheduler.h"
 #include "host-server/modules/function-module.h"
+#include "host-server/wire/stanza.h"
 
 typedef struct FunctionCall FunctionCall;
 typedef struct Journal Journal; /* journal.c */
@@ -71,6 +72,19 @@ typedef struct
   const char *told; /* for the caller; NULL: nothing */
   const GError *error;
 } FunctionAnswer;
+
+/* What a caller sees of an answer that is none of OK. */
+typedef struct
+{
+  StanzaError error;
+  const char *text;      /* NULL: none */
+  const char *element;   /* in urn:stoa:functions:1; NULL: none */
+  const char *attribute; /* of it, with @word */
+  const char *word;
+} FunctionRefusal;
+
+/* answers.c: it lends from @answer. */
+FunctionRefusal function_answer_get_refusal (const FunctionAnswer *answer);
 
 typedef void (*FunctionAnswered) (const FunctionAnswer *answer, gpointer data);
 

@@ -1,4 +1,5 @@
-/* Modules of functions that host-module-check must find fault with. FAULT, set by the build, says which one this is. */
+/* Modules of functions that host-module-check must find fault with. FAULT, set by the build, says which one
+ * this is. */
 #include <host/function.h>
 
 #include <stdio.h>
