@@ -102,24 +102,6 @@ forget_addresses (const HostServer *server)
   g_unlink (path);
 }
 
-static Modules *
-open_modules (const Config *config, const Clock *clock)
-{
-  const char *folder = config_get_text (config, "modules", "folder");
-  g_autofree char *fallback = g_build_filename (config_get_text (config, "server", "data"), "modules", NULL);
-  ModulesOptions options = {
-    .folder = folder != NULL ? folder : fallback,
-    .uid_base = config_is_set (config, "modules", "uid_base")
-                    ? (uid_t)config_get_int (config, "modules", "uid_base")
-                    : 0,
-    .deadline_ms = (guint)config_get_int (config, "modules", "deadline_ms"),
-    .cpu_s = (guint)config_get_int (config, "modules", "cpu_s"),
-    .memory_bytes = config_get_bytes (config, "modules", "memory"),
-    .clock = clock,
-  };
-  return modules_new (&options);
-}
-
 static Adhoc *
 open_adhoc (const Server *core)
 {
@@ -169,7 +151,7 @@ host_server_new (const char *config_path, GError **error)
   core->router = router_new (core->sessions, core->services, core->domain, core->market);
   core->http = http_new ();
   core->metrics = metrics_new ();
-  core->modules = open_modules (core->config, core->clock);
+  core->modules = modules_open (core->config, core->clock);
   core->applications = applications_new ();
   core->signer = signer_new (core, error);
   if (core->signer == NULL)

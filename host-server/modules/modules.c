@@ -79,6 +79,22 @@ modules_new (const ModulesOptions *options)
   return modules;
 }
 
+Modules *
+modules_open (const Config *config, const Clock *clock)
+{
+  const char *folder = config_get_text (config, "modules", "folder");
+  g_autofree char *fallback = g_build_filename (config_get_text (config, "server", "data"), "modules", NULL);
+  gboolean has_users = config_is_set (config, "modules", "uid_base");
+  ModulesOptions options
+      = { .folder = folder != NULL ? folder : fallback,
+          .uid_base = has_users ? (uid_t)config_get_int (config, "modules", "uid_base") : 0,
+          .deadline_ms = (guint)config_get_int (config, "modules", "deadline_ms"),
+          .cpu_s = (guint)config_get_int (config, "modules", "cpu_s"),
+          .memory_bytes = config_get_bytes (config, "modules", "memory"),
+          .clock = clock };
+  return modules_new (&options);
+}
+
 static void
 refuse_all (Modules *modules)
 {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/base/clock.h"
+#include "host-server/core/config.h"
 #include <sys/types.h>
 
 typedef struct Modules Modules;
@@ -22,6 +23,8 @@ typedef struct
 /* Never fails for what an operator can mend later: without a runner, a sandbox or users of their own every
  * call is answered MODULES_UNAVAILABLE, and modules_get_problem() says why. */
 Modules *modules_new (const ModulesOptions *options);
+/* The same as [modules] of @config says; without `folder` it is DATA/modules. */
+Modules *modules_open (const Config *config, const Clock *clock);
 /* Calls still open are answered MODULES_UNAVAILABLE first. */
 void modules_free (Modules *modules);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Modules, modules_free)

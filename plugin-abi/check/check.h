@@ -14,6 +14,9 @@ typedef enum
   CHECK_USAGE = 2,   /* or nothing could be checked here */
 } CheckExit;
 
+/* As root vendor code runs as this user unless told otherwise: one that is nobody's. */
+#define CHECK_OWN_USER 61499u
+
 /* ---- checks of one file ---- */
 
 typedef struct
@@ -45,5 +48,6 @@ Object *check_object (const char *path, Report *report);
 
 /* ---- subcommands with arguments of their own; @argv begins with the subcommand's name ---- */
 
-CheckExit check_pack (int argc, char **argv);       /* pack.c */
-CheckExit check_keygen_key (int argc, char **argv); /* pack.c */
+CheckExit check_function_run (int argc, char **argv); /* function-run.c */
+CheckExit check_pack (int argc, char **argv);         /* pack.c */
+CheckExit check_keygen_key (int argc, char **argv);   /* pack.c */

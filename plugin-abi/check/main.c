@@ -2,6 +2,7 @@
  *
  *   host-module-check keygen MODULE.so
  *   host-module-check function MODULE.so
+ *   host-module-check function run MODULE.so FUNCTION [ARGUMENT]
  *   host-module-check legacy PLUGIN.legacy
  *   host-module-check native PLUGIN.plugin
  *   host-module-check pack FOLDER --key FILE -o FILE
@@ -17,8 +18,6 @@
 
 #define MAX_SEEDS 1000000u
 #define MAX_CALLS 100000u
-/* As root vendor code runs as this user unless told otherwise: one that is nobody's. */
-#define OWN_USER 61499
 
 /* A subcommand has its own arguments, or is a check of one file. */
 typedef struct
@@ -33,6 +32,8 @@ typedef struct
 static const Subcommand subcommands[] = {
   { "keygen", "MODULE.so", "a module that makes serials (host/keygen.h)", check_keygen, NULL },
   { "function", "MODULE.so", "a module of protected functions (host/function.h)", check_function, NULL },
+  { "function run", "MODULE.so FUNCTION [ARGUMENT] [OPTION...]",
+    "one call as a host makes it, with data that stays", NULL, check_function_run },
   { "legacy", "PLUGIN.legacy", "an untouched library with its descriptor", check_legacy, NULL },
   { "native", "PLUGIN.plugin", "a plugin for host/plugin.h with its descriptor", check_native, NULL },
   { "pack", "FOLDER --key FILE -o FILE [--restricted]", "makes a signed package of a plugin's folder", NULL,
@@ -63,12 +64,17 @@ print_usage (FILE *out, CheckExit result)
   return result;
 }
 
+/* One of two words comes before one of its first word alone; *@n_words is how many it has. */
 static const Subcommand *
-find_subcommand (const char *name)
+find_subcommand (int argc, char **argv, int *n_words)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
-    if (strcmp (subcommands[i].name, name) == 0)
-      return &subcommands[i];
+  for (*n_words = MIN (argc - 1, 2); *n_words > 0; --*n_words)
+    {
+      g_autofree char *name = *n_words == 2 ? g_strconcat (argv[1], " ", argv[2], NULL) : g_strdup (argv[1]);
+      for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
+        if (strcmp (subcommands[i].name, name) == 0)
+          return &subcommands[i];
+    }
   return NULL;
 }
 
@@ -174,17 +180,18 @@ main (int argc, char **argv)
   setlocale (LC_ALL, "");
   if (argc > 1 && (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "help") == 0))
     return print_usage (stdout, CHECK_GOOD);
-  const Subcommand *subcommand = argc >= 2 ? find_subcommand (argv[1]) : NULL;
+  int n_words;
+  const Subcommand *subcommand = find_subcommand (argc, argv, &n_words);
   if (subcommand == NULL)
     return print_usage (stderr, CHECK_USAGE);
   if (subcommand->run != NULL)
-    return (int)subcommand->run (argc - 1, argv + 1);
+    return (int)subcommand->run (argc - n_words, argv + n_words);
 
   Arguments arguments = { .seeds = 10000,
                           .n_calls = 1000,
                           .deadline_ms = 5000,
                           .memory_mib = 128,
-                          .uid = geteuid () == 0 ? OWN_USER : 0 };
+                          .uid = geteuid () == 0 ? CHECK_OWN_USER : 0 };
   int result = read_arguments (&argc, &argv, &arguments) && argc == 3
                    ? check_file (subcommand, argv[2], &arguments)
                    : print_usage (stderr, CHECK_USAGE);
