@@ -1,6 +1,7 @@
-/* A keygen (host/keygen.h): does it load, say the same twice, say something else to everybody, and never fall
- * over? */
+/* A keygen, a module (host/keygen.h) or an old library with its descriptor: does it load, say the same twice,
+ * say something else to everybody, and never fall over? */
 #include "plugin-abi/check/calls.h"
+#include "plugin-abi/check/described.h"
 #include "plugin-abi/check/imports.h"
 #include "plugin-abi/include/host/keygen.h"
 
@@ -15,6 +16,7 @@ typedef struct
   guint32 number; /* seed and line follow from it */
   const char *term;
   guint32 generation;
+  gboolean is_of_another; /* user; one that follows from the number, too */
 } Asked;
 
 typedef enum
@@ -47,8 +49,11 @@ write_request (Frame *frame, const Asked *asked)
   gsize n_seed = sizeof seed;
   g_checksum_update (checksum, (const guchar *)text, -1);
   g_checksum_get_digest (checksum, seed, &n_seed);
+  char user[] = "k3q7a2m5c4d6e7f2g3h4i5j6k7";
+  for (gsize i = 0; asked->is_of_another && i < strlen (user); i++)
+    user[i] = "abcdefghijklmnopqrstuvwxyz234567"[seed[i] % 32];
   frame_begin (frame, FRAME_OP_CALL_KEYGEN, FRAME_ASK, 1);
-  frame_put_text (frame, "k3q7a2m5c4d6e7f2g3h4i5j6k7");
+  frame_put_text (frame, user);
   frame_put_text (frame, "plugin");
   frame_put_text (frame, asked->term);
   frame_put_text (frame, line);
@@ -166,7 +171,10 @@ check_uniqueness (Calls *calls)
   for (guint i = 0; i < calls->options->n_seeds && calls_may_go_on (calls); i++)
     {
       g_autofree char *text = NULL;
-      const Asked asked = { .number = 1000 + i, .term = i % 2 == 0 ? "" : "P1Y" };
+      /* Old keys are made of the customer's name and little else. */
+      const Asked asked = { .number = 1000 + i,
+                            .term = i % 2 == 0 ? "" : "P1Y",
+                            .is_of_another = calls->descriptor != NULL };
       SerialResult result = make_serial (calls, &asked, &text);
       n_refused += result == SERIAL_REFUSED;
       if (result != SERIAL_FINE)
@@ -194,8 +202,12 @@ check_loaded (Calls *calls, char **problem)
 {
   g_autofree char *text = NULL;
   SerialResult first = make_serial (calls, &repeated[0], &text);
+  const GPtrArray *log = carrier_peek_log (calls->carrier);
   if (first == SERIAL_FINE)
     report_add (calls->report, REPORT_OK, "answer", "%s", text);
+  else if (log->len > 0) /* why an old library refused is said there */
+    report_add (calls->report, REPORT_FAILED, "answer", "%s; logged: %s", text,
+                (const char *)log->pdata[log->len - 1]);
   else
     report_add (calls->report, REPORT_FAILED, "answer", "%s", text);
   if (first != SERIAL_FAULT)
@@ -211,21 +223,59 @@ check_loaded (Calls *calls, char **problem)
   calls_report (calls);
 }
 
+static const ImportsGrant grant = { .is_server = TRUE };
+
+static void
+check_calls (Calls *calls, char **problem)
+{
+  calls_begin (calls);
+  if (calls_load_first (calls, problem))
+    check_loaded (calls, problem);
+  calls_clear (calls);
+}
+
+static void
+check_described (Calls *calls, char **problem)
+{
+  Report *report = calls->report;
+  Described described = { NULL };
+  if (described_read (&described, calls->options->file, DESCRIPTOR_LEGACY, report))
+    {
+      g_autoptr (Object) object = check_object (described.object, report);
+      g_autoptr (GBytes) text = g_bytes_new (described.text, described.length);
+      calls->kind = "legacy-keygen";
+      calls->object = described.object;
+      calls->described_as = described.file;
+      calls->descriptor = text;
+      if (object != NULL)
+        {
+          imports_check (object, &grant, report);
+          check_calls (calls, problem);
+        }
+    }
+  described_clear (&described);
+}
+
+static void
+check_module (Calls *calls, char **problem)
+{
+  static const char *const needed[] = { "host_module_abi", "host_keygen", NULL };
+  g_autoptr (Object) object = check_object (calls->object, calls->report);
+  if (object == NULL)
+    return;
+  calls_check_exports (object, needed, calls->report);
+  imports_check (object, &grant, calls->report);
+  check_calls (calls, problem);
+}
+
 gboolean
 check_keygen (const CheckOptions *options, Report *report, char **problem)
 {
-  static const ImportsGrant grant = { .is_server = TRUE };
-  static const char *const needed[] = { "host_module_abi", "host_keygen", NULL };
   Calls calls
       = { .options = options, .report = report, .kind = "keygen", .object = options->file, .attachment = -1 };
-  g_autoptr (Object) object = check_object (options->file, report);
-  if (object == NULL)
-    return TRUE;
-  calls_check_exports (object, needed, report);
-  imports_check (object, &grant, report);
-  calls_begin (&calls);
-  if (calls_load_first (&calls, problem))
-    check_loaded (&calls, problem);
-  calls_clear (&calls);
+  if (g_str_has_suffix (options->file, ".legacy"))
+    check_described (&calls, problem);
+  else
+    check_module (&calls, problem);
   return *problem == NULL;
 }

@@ -1,6 +1,6 @@
 /* host-module-check: what a host will say about a vendor's code, before the vendor sends it.
  *
- *   host-module-check keygen MODULE.so
+ *   host-module-check keygen MODULE.so|KEYGEN.legacy
  *   host-module-check function MODULE.so
  *   host-module-check function run MODULE.so FUNCTION [ARGUMENT]
  *   host-module-check legacy PLUGIN.legacy
@@ -30,7 +30,8 @@ typedef struct
 } Subcommand;
 
 static const Subcommand subcommands[] = {
-  { "keygen", "MODULE.so", "a module that makes serials (host/keygen.h)", check_keygen, NULL },
+  { "keygen", "MODULE.so|KEYGEN.legacy",
+    "a module that makes serials (host/keygen.h), or an old library that does", check_keygen, NULL },
   { "function", "MODULE.so", "a module of protected functions (host/function.h)", check_function, NULL },
   { "function run", "MODULE.so FUNCTION [ARGUMENT] [OPTION...]",
     "one call as a host makes it, with data that stays", NULL, check_function_run },
