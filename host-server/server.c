@@ -152,6 +152,7 @@ host_server_new (const char *config_path, GError **error)
   core->http = http_new ();
   core->metrics = metrics_new ();
   core->modules = modules_open (core->config, core->clock);
+  modules_add_metrics (core->modules, core->metrics);
   core->applications = applications_new ();
   core->signer = signer_new (core, error);
   if (core->signer == NULL)

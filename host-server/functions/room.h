@@ -13,6 +13,7 @@
 
 typedef struct FunctionCall FunctionCall;
 typedef struct Journal Journal; /* journal.c */
+typedef struct Usage Usage;     /* usage.c */
 
 /* An application as it is now. */
 typedef struct
@@ -37,6 +38,7 @@ struct Functions
   Scheduler *scheduler;
   Penalties *penalties;
   Journal *journal;
+  Usage *usage;
   GHashTable *applications; /* id → FunctionApplication, as committed; filled when first needed */
   GHashTable *calls; /* key → FunctionCall, those that wait, run or are being kept; they own themselves */
   guint sweep;
@@ -139,6 +141,14 @@ Journal *journal_new (Functions *functions);
 void journal_free (Journal *journal);
 /* @level: "error", "warning", "info". */
 void journal_add (Journal *journal, const FunctionCall *call, const char *level, const char *text);
+
+/* usage.c: counts of answers, for metrics. */
+Usage *usage_new (Functions *functions);
+void usage_free (Usage *usage);
+/* The data of usage_answer(), which counts an answer and hands it on to @answered. @application NULL: there
+ * is none of the name that was asked for. */
+gpointer usage_begin (Usage *usage, const char *application, FunctionAnswered answered, gpointer data);
+void usage_answer (const FunctionAnswer *answer, gpointer data);
 
 void function_requests_init (Functions *functions);
 void function_commands_init (Functions *functions);

@@ -137,6 +137,21 @@ function_module_is_current (FunctionModule *self)
   return module != NULL && module->generation == self->generation;
 }
 
+gboolean
+function_modules_look (const Modules *modules, const Module *module, guint *n_spares)
+{
+  gboolean is_serving = FALSE;
+  for (GList *each = modules->function_modules.head; each != NULL; each = each->next)
+    {
+      const FunctionModule *self = each->data;
+      if (self->module != module)
+        continue;
+      *n_spares += module_runner_count_spares (self->runner);
+      is_serving = is_serving || module_runner_is_serving (self->runner);
+    }
+  return is_serving;
+}
+
 void
 function_modules_stop (Modules *modules)
 {
@@ -152,18 +167,19 @@ function_modules_clear (Modules *modules)
 
 /* --- calls --- */
 
-static gboolean
+static RunnerVerdict
 on_done (const RunnerCallResult *ended, gpointer data)
 {
   FunctionCall *call = data;
   FunctionModuleResult result = { .outcome = FUNCTION_UNAVAILABLE, .reason = ended->reason, .told = "" };
   g_autofree char *told = NULL;
   FrameReader answer = ended->answer;
-  gboolean is_sensible = TRUE;
+  RunnerVerdict verdict = RUNNER_ANSWER_NONSENSE;
   switch (ended->end)
     {
     case RUNNER_CALL_ANSWERED:
-      is_sensible = function_answer_read (&answer, &result);
+      if (function_answer_read (&answer, &result))
+        verdict = result.outcome == FUNCTION_OK ? RUNNER_ANSWER_GOOD : RUNNER_ANSWER_REFUSAL;
       if (result.outcome == FUNCTION_REFUSED)
         result.told = told = g_utf8_make_valid ((const char *)result.output, (gssize)result.n_output);
       break;
@@ -177,7 +193,7 @@ on_done (const RunnerCallResult *ended, gpointer data)
   call->owner->n_open--;
   call->done (&result, call->data);
   g_free (call);
-  return is_sensible;
+  return verdict;
 }
 
 gboolean
@@ -185,10 +201,12 @@ function_module_call (FunctionModule *self, const FunctionModuleRequest *request
                       const FunctionModuleEvents *events, FunctionModuleDone done, gpointer data)
 {
   guint8 seed[32];
-  if (registry_get_state (self->modules->registry, self->module) != MODULES_STATE_READY)
-    return FALSE;
-  if (getrandom (seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-    return FALSE;
+  if (registry_get_state (self->modules->registry, self->module) != MODULES_STATE_READY
+      || getrandom (seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+    {
+      self->module->use.n_calls[MODULES_CALL_REFUSED]++;
+      return FALSE;
+    }
   g_autofree Frame *frame = g_new (Frame, 1);
   function_request_put (frame, request, self->modules->setting.deadline_ms, seed);
 
@@ -200,6 +218,9 @@ function_module_call (FunctionModule *self, const FunctionModuleRequest *request
   if (is_taken)
     self->n_open++;
   else
-    g_free (call);
+    {
+      self->module->use.n_calls[MODULES_CALL_REFUSED]++;
+      g_free (call);
+    }
   return is_taken;
 }

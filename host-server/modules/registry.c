@@ -294,6 +294,7 @@ registry_note_fault (Registry *registry, Module *module, guint weight, const cha
   module->quarantined_until_us
       = clock_get_monotonic_us (registry->clock) + MIN (length_us, LONGEST_QUARANTINE_US);
   module->n_quarantines++;
+  module->use.n_quarantines++;
   module->n_faults = 0;
   return TRUE;
 }

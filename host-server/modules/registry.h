@@ -33,6 +33,8 @@ typedef struct
   guint n_quarantines;
   gint64 quarantined_until_us; /* monotonic; 0: it is not */
   char *last_fault;
+  const char *profile; /* static: the kind of runner that carried it last; NULL: none */
+  ModulesUse use;
   gboolean is_verified;  /* this file loaded in the sandbox */
   guint64 n_good, n_bad; /* calls and faults since the server started */
 } Module;
