@@ -59,13 +59,13 @@ class VendorKey:
                                    capture_output=True).stdout.strip()
 
 
-def plugin_folder(parent, plugin, version, data="4K"):
-    """A plugin's files as its vendor has them."""
+def plugin_folder(parent, plugin, version, data="4K", change=str):
+    """A plugin's files as its vendor has them; `change` is made to its descriptor."""
     folder = pathlib.Path(parent) / f"{plugin}-{version}.{next(_numbers)}"
     folder.mkdir(parents=True)
     (folder / ".source.c").write_text(SOURCE)
-    (folder / ".template").write_text(DESCRIPTOR.format(id=plugin, name=plugin.capitalize(), version=version,
-                                                        data=data))
+    (folder / ".template").write_text(change(DESCRIPTOR.format(id=plugin, name=plugin.capitalize(), version=version,
+                                                               data=data)))
     target = folder / f"lib{plugin}.so"
     subprocess.run(["cc", "-shared", "-fPIC", f'-DVERSION="{version}"', "-o", target, folder / ".source.c"], check=True)
     subprocess.run([ROOT / "vendor-kit/plugins/describe", folder / ".template", target, folder / f"{plugin}.legacy"],
@@ -114,11 +114,11 @@ class Line:
         self.shop.host.hostctl("vendor", "key", "add", "acme", key.text, *options)
         return key
 
-    def pack(self, version, *options, key=None, data="4K"):
-        return pack(plugin_folder(self.ground, self.id, version, data), key or self.key, *options)
+    def pack(self, version, *options, key=None, **descriptor):
+        return pack(plugin_folder(self.ground, self.id, version, **descriptor), key or self.key, *options)
 
-    def offer(self, version, *options, data="4K"):
-        [added] = self.shop.host.hostctl_json("package", "add", self.pack(version, *options, data=data))
+    def offer(self, version, *options, **descriptor):
+        [added] = self.shop.host.hostctl_json("package", "add", self.pack(version, *options, **descriptor))
         return added
 
 

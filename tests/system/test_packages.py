@@ -3,6 +3,7 @@ installed, upgraded, rolled back, revoked."""
 
 import base64
 import concurrent.futures
+import configparser
 import gzip
 import hashlib
 import io
@@ -16,7 +17,7 @@ import tarfile
 import pytest
 
 from lib.market import Shop
-from lib.package import TOKENS, Line, VendorKey, fetch, make_device, open_ground, package_path, runs, token_of
+from lib.package import TOKENS, Line, VendorKey, fetch, make_device, open_ground, package_path, plugin_folder, runs, token_of
 from lib.process import program
 
 
@@ -112,6 +113,44 @@ def test_an_upgrade_and_a_rollback_ask_for_what_was_not_agreed_to(line, device):
     assert runs(one, line.id) == ["1.0"]
     [shown] = one.must("plugin", "list")
     assert (shown["version"], shown["state"]) == ("1.0", "verified")
+
+
+def without_check(text):
+    for group in ("check=int packed_check (cstr serial)\n", "[Return check]\n0=ok\n-2=bad-serial\n"):
+        assert group in text
+        text = text.replace(group, "")
+    return text
+
+
+def needs_serial(one, plugin):
+    """What was found of the version in use."""
+    file = configparser.ConfigParser()
+    file.read(one.folder / "plugins" / plugin / "agreed")
+    return file["Verified"].getboolean("needs-serial")
+
+
+@pytest.mark.parametrize("changes", [(without_check, str), (str, without_check)], ids=["the newer judges", "the older judges"])
+def test_whether_a_version_judges_serials_comes_back_with_it(line, device, changes):
+    one = device()
+    for version, change in zip(("1.0", "2.0"), changes):
+        line.offer(version, change=change)
+        one.must("plugin", "install", line.id, "--yes")
+        assert needs_serial(one, line.id) is (change is str)
+    for version, change in (("1.0", changes[0]), ("2.0", changes[1])):
+        assert one.must("plugin", "rollback", line.id)[-1]["version"] == version
+        assert needs_serial(one, line.id) is (change is str)
+        assert runs(one, line.id) == [version]
+
+
+def test_a_keygen_is_neither_packed_nor_offered(line, ground):
+    def change(text):
+        head = text[:text.index("[Permissions]")]
+        return head + "[Symbols]\nkeygen=cstr packed_make (cstr user)\n"
+    folder = plugin_folder(ground, line.id, "1.0", change=change)
+    run = subprocess.run([program("host-module-check"), "pack", folder, "--key", line.key.path, "-o", ground / "keygen.stoa"],
+                         capture_output=True, text=True)
+    assert run.returncode == 1 and "belongs on a server" in run.stderr
+    assert not (ground / "keygen.stoa").exists()
 
 
 def test_without_an_earlier_version_there_is_no_rollback(line, device):
