@@ -179,7 +179,9 @@ finish (Call *call, RunnerCallEnd end, const char *reason)
     {
       const char *what = reason != NULL ? reason : "its answer makes no sense";
       log_warning ("modules", "call failed module=%s: %s", module->name, what);
-      if (runner->setting.events == NULL || !runner->setting.events->forgives_calls)
+      if (runner->setting.events != NULL && runner->setting.events->forgives_calls)
+        registry_note_forgiven (runner->setting.registry, module, what);
+      else
         note_fault (runner, 1, what);
     }
   free_frame (call->request);

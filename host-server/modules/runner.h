@@ -48,7 +48,8 @@ typedef RunnerVerdict (*RunnerCallDone) (const RunnerCallResult *result, gpointe
 typedef struct
 {
   unsigned grants; /* FrameGrant bits */
-  /* Calls are made of users' input, so a fault of one says nothing of the module: it is not counted. */
+  /* Calls are made of users' input, so a fault of one says little of the module: it is told, and does not
+   * count against it. */
   gboolean forgives_calls;
   /* Answers the ask @asked into @answer, which was begun as its answer. */
   void (*ask) (const Frame *asked, Frame *answer, gpointer data);

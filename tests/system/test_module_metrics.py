@@ -57,7 +57,8 @@ def test_a_module_of_functions_is_shown_with_its_calls(shop):
     assert 'stoa_module_spares{module="probe.so"}' in now
     assert answers(now, "probe") == {"ok": 1, "failed": 3, "limit": 1}
     row = listed(shop, "probe.so")
-    assert (row["profile"], row["state"], row["calls"]) == ("function", "running", 2)
+    assert (row["profile"], row["state"], row["calls"], row["faults"]) == ("function", "running", 2, 3)
+    assert "exited with status 0" in row["reason"]
     # The keygen made the licence.
     assert state(now, "libweather-keygen.so") == ("keygen", "running") and calls(now, "libweather-keygen.so") == {"ok": 1}
     assert now['stoa_modules{state="running"}'] == 2 and now['stoa_modules{state="crashed"}'] == 0
