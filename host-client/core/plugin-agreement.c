@@ -2,11 +2,12 @@
 
 #include <string.h>
 
-#define AGREED    "Agreed"
-#define VERIFIED  "Verified"
-#define ALLOWED   "Allowed"
-#define JUDGES    "Judges a serial" /* hash → boolean */
-#define MAX_PEERS 64
+#define AGREED     "Agreed"
+#define VERIFIED   "Verified"
+#define ALLOWED    "Allowed"
+#define JUDGES     "Judges a serial" /* hash → boolean */
+#define MAX_PEERS  64
+#define MAX_JUDGED 4
 
 static char *
 dup_path (const char *folder, const char *id)
@@ -120,16 +121,20 @@ needs_serial_of (GKeyFile *file, const char *hash)
              : g_key_file_get_boolean (file, VERIFIED, "needs-serial", NULL);
 }
 
-/* Of the copy that is verified now and of the one before it: others are gone. */
+/* The last ones are known: the copy in use, the one before it, and what an installation left that was broken
+ * off. */
 static void
 note_serial (GKeyFile *file, const char *hash, gboolean needs_serial)
 {
   g_autofree char *before = g_key_file_get_string (file, VERIFIED, "hash", NULL);
-  gboolean needed_before = needs_serial_of (file, before);
-  (void)g_key_file_remove_group (file, JUDGES, NULL);
-  if (before != NULL && before[0] != '\0')
-    g_key_file_set_boolean (file, JUDGES, before, needed_before);
+  if (before != NULL && before[0] != '\0' && !g_key_file_has_key (file, JUDGES, before, NULL))
+    g_key_file_set_boolean (file, JUDGES, before, needs_serial_of (file, before));
+  (void)g_key_file_remove_key (file, JUDGES, hash, NULL); /* it becomes the last */
   g_key_file_set_boolean (file, JUDGES, hash, needs_serial);
+  gsize n;
+  g_auto (GStrv) hashes = g_key_file_get_keys (file, JUDGES, &n, NULL);
+  for (gsize i = 0; i + MAX_JUDGED < n; i++)
+    (void)g_key_file_remove_key (file, JUDGES, hashes[i], NULL);
 }
 
 gboolean

@@ -16,7 +16,7 @@ gboolean plugin_agreement_keep (const char *folder, const PluginInfo *info, gboo
 /* Whether this very copy was verified. */
 gboolean plugin_agreement_is_verified (const char *folder, const PluginInfo *info);
 /* Whether the copy @hash (NULL: the one that was verified last) was found to judge a serial when it was
- * verified; it is known of the current version and of the one before it. */
+ * verified; it is known of the last few. */
 gboolean plugin_agreement_needs_serial (const char *folder, const char *id, const char *hash);
 
 /* The addresses that the plugin may write to for @account though no chat with them is open. */

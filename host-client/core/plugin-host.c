@@ -297,7 +297,10 @@ plugin_host_allow (PluginHost *host, const char *id, const char *account, const 
 gboolean
 plugin_host_needs_serial (PluginHost *host, const char *id)
 {
-  return plugin_agreement_needs_serial (host->plugins_folder, id, NULL);
+  g_autoptr (PluginPackage) current = plugin_package_find_unjudged (host->plugins_folder, id, NULL);
+
+  return plugin_agreement_needs_serial (host->plugins_folder, id,
+                                        current != NULL ? current->info->hash : NULL);
 }
 
 /* ---- installing ---- */

@@ -215,6 +215,17 @@ test_whether_it_judges_a_serial_is_known_of_each_copy (void)
   g_assert_true (plugin_agreement_needs_serial (folder, "packed", NULL));
   g_assert_false (plugin_agreement_needs_serial (folder, "packed", "new"));
 
+  /* An installation that was broken off behind its note, and made again. */
+  keep (folder, "newer", FALSE);
+  keep (folder, "newer", FALSE);
+  g_assert_true (plugin_agreement_needs_serial (folder, "packed", "old"));
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autofree char *hash = g_strdup_printf ("%u", i);
+      keep (folder, hash, FALSE);
+    }
+  g_assert_false (plugin_agreement_needs_serial (folder, "packed", "old")); /* forgotten */
+
   /* As it was written when there was one note for all. */
   g_assert_true (g_file_set_contents (path, "[Verified]\nhash=old\nneeds-serial=true\n", -1, NULL));
   g_assert_true (plugin_agreement_needs_serial (folder, "packed", NULL));
