@@ -17,6 +17,7 @@
 #include "host-server/market/market.h"
 #include "host-server/modules/modules.h"
 #include "host-server/packages/packages.h"
+#include "host-server/store/package-files.h"
 #include "host-server/store/restore.h"
 
 #include <errno.h>
@@ -102,24 +103,6 @@ forget_addresses (const HostServer *server)
   g_unlink (path);
 }
 
-static Modules *
-open_modules (const Config *config, const Clock *clock)
-{
-  const char *folder = config_get_text (config, "modules", "folder");
-  g_autofree char *fallback = g_build_filename (config_get_text (config, "server", "data"), "modules", NULL);
-  ModulesOptions options = {
-    .folder = folder != NULL ? folder : fallback,
-    .uid_base = config_is_set (config, "modules", "uid_base")
-                    ? (uid_t)config_get_int (config, "modules", "uid_base")
-                    : 0,
-    .deadline_ms = (guint)config_get_int (config, "modules", "deadline_ms"),
-    .cpu_s = (guint)config_get_int (config, "modules", "cpu_s"),
-    .memory_bytes = config_get_bytes (config, "modules", "memory"),
-    .clock = clock,
-  };
-  return modules_new (&options);
-}
-
 static Adhoc *
 open_adhoc (const Server *core)
 {
@@ -169,7 +152,8 @@ host_server_new (const char *config_path, GError **error)
   core->router = router_new (core->sessions, core->services, core->domain, core->market);
   core->http = http_new ();
   core->metrics = metrics_new ();
-  core->modules = open_modules (core->config, core->clock);
+  core->modules = modules_open (core->config, core->clock);
+  modules_add_metrics (core->modules, core->metrics);
   core->applications = applications_new ();
   core->signer = signer_new (core, error);
   if (core->signer == NULL)
@@ -207,7 +191,9 @@ host_server_restore (const char *config_path, const char *backup, gboolean is_js
   g_autofree char *key_file = dup_key_file (config);
   g_autoptr (Clock) clock = clock_new_system ();
   StoreRestored restored;
-  if (!store_restore (folder, key_file, backup, clock_get_wall_us (clock), &restored, error))
+  g_autofree char *packages = package_files_dup_folder (config_get_text (config, "server", "data"));
+  const StorePlaces places = { .folder = folder, .key_file = key_file, .packages = packages };
+  if (!store_restore (&places, backup, clock_get_wall_us (clock), &restored, error))
     {
       g_prefix_error (error, "cannot restore '%s': ", backup);
       return FALSE;
@@ -215,9 +201,11 @@ host_server_restore (const char *config_path, const char *backup, gboolean is_js
   g_autofree char *knows = restored.backup_us != 0 ? clock_dup_rfc3339 (restored.backup_us) : NULL;
   g_autofree char *replaced
       = restored.replaced != NULL ? g_build_filename (folder, restored.replaced, NULL) : NULL;
-  json_t *row = json_pack ("{s:s, s:s, s:I, s:s?, s:s?, s:s}", "restored", backup, "store", folder, "epoch",
-                           (json_int_t)restored.epoch, "knows-until", knows, "replaced", replaced, "sales",
-                           "closed");
+  g_ptr_array_add (restored.missing, NULL);
+  g_autofree char *missing = g_strjoinv (", ", (char **)restored.missing->pdata);
+  json_t *row = json_pack ("{s:s, s:s, s:I, s:s?, s:s?, s:s?, s:s}", "restored", backup, "store", folder,
+                           "epoch", (json_int_t)restored.epoch, "knows-until", knows, "replaced", replaced,
+                           "missing-packages", missing[0] != '\0' ? missing : NULL, "sales", "closed");
   char *text = json_dumps (row, JSON_COMPACT);
   if (is_json)
     g_print ("%s\n", text);
@@ -227,6 +215,9 @@ host_server_restore (const char *config_path, const char *backup, gboolean is_js
       g_print ("it knows of nothing after %s\n", knows != NULL ? knows : "the beginning");
       if (replaced != NULL)
         g_print ("what was there lies in '%s'\n", replaced);
+      if (missing[0] != '\0')
+        g_print ("these packages have no file, and cannot be downloaded until it is put into '%s': %s\n",
+                 packages, missing);
       g_print ("sales are closed and pools frozen: start the server, then run `hostctl reconcile "
                "--from-provider`\n");
     }

@@ -524,18 +524,17 @@ launch_is_possible (uid_t module_uid, GError **error)
 }
 
 char *
-launch_find_runner (void)
+launch_find_program (const char *name, const char *build_folder)
 {
   g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
   /* Installed: bin/ beside libexec/. In the build folder: host-server/, tests/…/ beside plugin-abi/. */
-  static const char *const places[]
-      = { "plugin-runner", "libexec/stoa/plugin-runner", "plugin-abi/plugin-runner" };
+  const char *const places[] = { "", "libexec/stoa", build_folder };
   g_autofree char *folder = self != NULL ? g_path_get_dirname (self) : g_strdup ("/");
   for (guint up = 0; up < 4; up++)
     {
       for (gsize i = 0; i < G_N_ELEMENTS (places); i++)
         {
-          g_autofree char *path = g_build_filename (folder, places[i], NULL);
+          g_autofree char *path = g_build_filename (folder, places[i], name, NULL);
           if (g_file_test (path, G_FILE_TEST_IS_EXECUTABLE) && !g_file_test (path, G_FILE_TEST_IS_DIR))
             return g_steal_pointer (&path);
         }
@@ -544,6 +543,12 @@ launch_find_runner (void)
       folder = parent;
     }
   return NULL;
+}
+
+char *
+launch_find_runner (void)
+{
+  return launch_find_program ("plugin-runner", "plugin-abi");
 }
 
 /* Copies @from to @to and into @checksum. */

@@ -80,7 +80,10 @@ Launcher *launcher_new (const char *runner_path, GMainContext *context, GError *
 void launcher_free (Launcher *launcher);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Launcher, launcher_free)
 
-/* Finds plugin-runner: beside this program, in the build folder, or in libexec. NULL if it is nowhere. */
+/* Finds a program of ours that nobody starts by hand: beside this one, in libexec, or in @build_folder of
+ * the build tree. NULL if it is nowhere. */
+char *launch_find_program (const char *name, const char *build_folder);
+/* The same for plugin-runner. */
 char *launch_find_runner (void);
 
 /* Whether vendor code can be confined here for this user at all; FALSE with a reason an operator understands

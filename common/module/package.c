@@ -390,7 +390,8 @@ check_descriptor (const Package *package, GError **error)
   const gboolean is_keygen = descriptor->is_keygen;
   descriptor_free (descriptor);
   if (is_keygen)
-    return fail (error, PACKAGE_ERROR_FORMAT, "'%s' describes a keygen, which belongs on a server", member->name);
+    return fail (error, PACKAGE_ERROR_FORMAT, "'%s' describes a keygen, which belongs on a server",
+                 member->name);
   if (wrong != NULL)
     return fail (error, PACKAGE_ERROR_FORMAT, "manifest: [Package] %s: differs from the descriptor", wrong);
   return has_object

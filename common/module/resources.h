@@ -1,6 +1,6 @@
 /* An application's resources as they lie in a sealed memory file, which a module's runner maps before it
  * loads the object: a count, an index sorted by name, then the bytes. The host writes it
- * (host-server/functions), the runner looks names up. No GLib here. */
+ * (resource-image.h), the runner looks names up. No GLib here. */
 #pragma once
 
 #include <stdbool.h>

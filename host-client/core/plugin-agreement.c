@@ -2,10 +2,12 @@
 
 #include <string.h>
 
-#define AGREED    "Agreed"
-#define VERIFIED  "Verified"
-#define ALLOWED   "Allowed"
-#define MAX_PEERS 64
+#define AGREED     "Agreed"
+#define VERIFIED   "Verified"
+#define ALLOWED    "Allowed"
+#define JUDGES     "Judges a serial" /* hash → boolean */
+#define MAX_PEERS  64
+#define MAX_JUDGED 4
 
 static char *
 dup_path (const char *folder, const char *id)
@@ -110,6 +112,31 @@ plugin_agreement_find_missing (const char *folder, const PluginInfo *info)
   return list_beyond (agreed, info);
 }
 
+/* Of a copy that is not known the note of the last one counts, which is all that older files have. */
+static gboolean
+needs_serial_of (GKeyFile *file, const char *hash)
+{
+  return hash != NULL && g_key_file_has_key (file, JUDGES, hash, NULL)
+             ? g_key_file_get_boolean (file, JUDGES, hash, NULL)
+             : g_key_file_get_boolean (file, VERIFIED, "needs-serial", NULL);
+}
+
+/* The last ones are known: the copy in use, the one before it, and what an installation left that was broken
+ * off. */
+static void
+note_serial (GKeyFile *file, const char *hash, gboolean needs_serial)
+{
+  g_autofree char *before = g_key_file_get_string (file, VERIFIED, "hash", NULL);
+  if (before != NULL && before[0] != '\0' && !g_key_file_has_key (file, JUDGES, before, NULL))
+    g_key_file_set_boolean (file, JUDGES, before, needs_serial_of (file, before));
+  (void)g_key_file_remove_key (file, JUDGES, hash, NULL); /* it becomes the last */
+  g_key_file_set_boolean (file, JUDGES, hash, needs_serial);
+  gsize n;
+  g_auto (GStrv) hashes = g_key_file_get_keys (file, JUDGES, &n, NULL);
+  for (gsize i = 0; i + MAX_JUDGED < n; i++)
+    (void)g_key_file_remove_key (file, JUDGES, hashes[i], NULL);
+}
+
 gboolean
 plugin_agreement_keep (const char *folder, const PluginInfo *info, gboolean needs_serial, GError **error)
 {
@@ -124,6 +151,7 @@ plugin_agreement_keep (const char *folder, const PluginInfo *info, gboolean need
   g_key_file_set_boolean (file, AGREED, "identity", info->sees_identity);
   g_key_file_set_integer (file, AGREED, "messages", (gint)info->messages);
   g_key_file_set_boolean (file, AGREED, "functions", info->calls_functions);
+  note_serial (file, info->hash, needs_serial);
   g_key_file_set_string (file, VERIFIED, "hash", info->hash);
   g_key_file_set_boolean (file, VERIFIED, "needs-serial", needs_serial);
   return write_file (file, folder, info->id, error);
@@ -138,10 +166,11 @@ plugin_agreement_is_verified (const char *folder, const PluginInfo *info)
 }
 
 gboolean
-plugin_agreement_needs_serial (const char *folder, const char *id)
+plugin_agreement_needs_serial (const char *folder, const char *id, const char *hash)
 {
   g_autoptr (GKeyFile) file = read_file (folder, id);
-  return g_key_file_get_boolean (file, VERIFIED, "needs-serial", NULL);
+  g_autofree char *verified = hash == NULL ? g_key_file_get_string (file, VERIFIED, "hash", NULL) : NULL;
+  return needs_serial_of (file, hash != NULL ? hash : verified);
 }
 
 /* ---- to whom it may write ---- */

@@ -9,14 +9,15 @@
 /* What @info asks for and the file in @folder (CONFIG/plugins) does not grant, in plain words; empty:
  * nothing. Caller frees (g_strfreev). */
 char **plugin_agreement_find_missing (const char *folder, const PluginInfo *info);
-/* Writes down that the user agreed to what @info asks for, no more and no less, and that its copy was
- * verified. FALSE with PLUGIN_ERROR_STORAGE. */
+/* Writes down that the user agreed to what @info asks for, no more and no less, that its copy was verified,
+ * and whether that copy judges a serial. FALSE with PLUGIN_ERROR_STORAGE. */
 gboolean plugin_agreement_keep (const char *folder, const PluginInfo *info, gboolean needs_serial,
                                 GError **error);
 /* Whether this very copy was verified. */
 gboolean plugin_agreement_is_verified (const char *folder, const PluginInfo *info);
-/* Whether it was found to judge a serial when it was verified. */
-gboolean plugin_agreement_needs_serial (const char *folder, const char *id);
+/* Whether the copy @hash (NULL: the one that was verified last) was found to judge a serial when it was
+ * verified; it is known of the last few. */
+gboolean plugin_agreement_needs_serial (const char *folder, const char *id, const char *hash);
 
 /* The addresses that the plugin may write to for @account though no chat with them is open. */
 char **plugin_agreement_list_peers (const char *folder, const char *id, const char *account);

@@ -297,7 +297,10 @@ plugin_host_allow (PluginHost *host, const char *id, const char *account, const 
 gboolean
 plugin_host_needs_serial (PluginHost *host, const char *id)
 {
-  return plugin_agreement_needs_serial (host->plugins_folder, id);
+  g_autoptr (PluginPackage) current = plugin_package_find_unjudged (host->plugins_folder, id, NULL);
+
+  return plugin_agreement_needs_serial (host->plugins_folder, id,
+                                        current != NULL ? current->info->hash : NULL);
 }
 
 /* ---- installing ---- */
@@ -481,7 +484,8 @@ plugin_host_roll_back (PluginHost *host, const char *id, GError **error)
   /* It was verified when it was the current one. */
   return previous != NULL && is_agreed (host, previous, error)
          && plugin_agreement_keep (host->plugins_folder, previous,
-                                   plugin_agreement_needs_serial (host->plugins_folder, id), error)
+                                   plugin_agreement_needs_serial (host->plugins_folder, id, previous->hash),
+                                   error)
          && plugin_package_roll_back (host->plugins_folder, id, error);
 }
 

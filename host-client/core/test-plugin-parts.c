@@ -1,5 +1,6 @@
 /* The parts of the plugin host that need no process: what counts as a private address, what a plugin may make
  * us show, and what it may keep. */
+#include "host-client/core/plugin-agreement.h"
 #include "host-client/core/plugin-broker.h"
 #include "host-client/core/plugin-process.h"
 
@@ -156,6 +157,86 @@ test_the_store_has_a_quota_and_an_old_value_stays (void)
   g_rmdir (folder);
 }
 
+/* ---- packages, and what is kept of their copies ---- */
+
+static PluginInfo *
+info_of (const char *symbols, const char *hash, GError **error)
+{
+  g_autofree char *text
+      = g_strdup_printf ("[Plugin]\nformat=1\nid=packed\nname=Packed\nversion=1\nobject=libpacked.so\n"
+                         "sha256=%064d\n[Symbols]\n%s\n",
+                         0, symbols);
+  g_autoptr (GPtrArray) members = g_ptr_array_new ();
+  g_autoptr (GBytes) bytes = g_bytes_new (text, strlen (text));
+  PackageMember member = { .name = (char *)"packed.legacy", .size = strlen (text), .bytes = bytes };
+  Package package = { .id = (char *)"packed",
+                      .version = (char *)"1",
+                      .descriptor = member.name,
+                      .hash = (char *)hash,
+                      .members = members };
+  g_ptr_array_add (members, &member);
+  return plugin_info_of_package (&package, error);
+}
+
+/* Readers of packages refuse one before it comes so far. */
+static void
+test_a_packaged_keygen_is_no_plugin (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginInfo) info = info_of ("keygen=cstr packed_make (cstr user)", "1", &error);
+  g_assert_null (info);
+  g_assert_error (error, PLUGIN_ERROR, PLUGIN_ERROR_DESCRIPTOR);
+  g_assert_nonnull (strstr (error->message, "'packed.legacy' describes a keygen, which belongs on a server"));
+}
+
+static void
+keep (const char *folder, const char *hash, gboolean needs_serial)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PluginInfo) info = info_of ("check=int packed_check (cstr serial)", hash, &error);
+  g_assert_no_error (error);
+  g_assert_true (plugin_agreement_keep (folder, info, needs_serial, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_whether_it_judges_a_serial_is_known_of_each_copy (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("stoa-agreement-XXXXXX", NULL);
+  g_autofree char *inside = g_build_filename (folder, "packed", NULL);
+  g_autofree char *path = g_build_filename (inside, "agreed", NULL);
+  g_assert_cmpint (g_mkdir (inside, 0700), ==, 0);
+
+  keep (folder, "old", TRUE);
+  keep (folder, "new", FALSE);
+  g_assert_false (plugin_agreement_needs_serial (folder, "packed", NULL));
+  g_assert_true (plugin_agreement_needs_serial (folder, "packed", "old"));
+  keep (folder, "old", plugin_agreement_needs_serial (folder, "packed", "old")); /* rolled back */
+  g_assert_true (plugin_agreement_needs_serial (folder, "packed", NULL));
+  g_assert_false (plugin_agreement_needs_serial (folder, "packed", "new"));
+
+  /* An installation that was broken off behind its note, and made again. */
+  keep (folder, "newer", FALSE);
+  keep (folder, "newer", FALSE);
+  g_assert_true (plugin_agreement_needs_serial (folder, "packed", "old"));
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autofree char *hash = g_strdup_printf ("%u", i);
+      keep (folder, hash, FALSE);
+    }
+  g_assert_false (plugin_agreement_needs_serial (folder, "packed", "old")); /* forgotten */
+
+  /* As it was written when there was one note for all. */
+  g_assert_true (g_file_set_contents (path, "[Verified]\nhash=old\nneeds-serial=true\n", -1, NULL));
+  g_assert_true (plugin_agreement_needs_serial (folder, "packed", NULL));
+  g_assert_true (plugin_agreement_needs_serial (folder, "packed", "old"));
+  keep (folder, "new", FALSE);
+  g_assert_true (plugin_agreement_needs_serial (folder, "packed", "old"));
+  g_unlink (path);
+  g_rmdir (inside);
+  g_rmdir (folder);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -166,6 +247,9 @@ main (int argc, char **argv)
                    test_a_plugins_words_are_made_fit_to_show);
   g_test_add_func ("/plugin-parts/the-store-keeps-plugins-and-accounts-apart",
                    test_the_store_keeps_plugins_and_accounts_apart);
+  g_test_add_func ("/plugin-parts/a-packaged-keygen-is-no-plugin", test_a_packaged_keygen_is_no_plugin);
+  g_test_add_func ("/plugin-parts/whether-it-judges-a-serial-is-known-of-each-copy",
+                   test_whether_it_judges_a_serial_is_known_of_each_copy);
   g_test_add_func ("/plugin-parts/the-store-has-a-quota-and-an-old-value-stays",
                    test_the_store_has_a_quota_and_an_old_value_stays);
   return g_test_run ();

@@ -102,9 +102,10 @@ tell_status (ControlCall *call, gpointer data)
 static void
 add_module (const ModulesFacts *facts, gpointer data)
 {
-  control_call_take_row (data, json_pack ("{s:s, s:s, s:s?, s:I, s:I}", "module", facts->module, "state",
-                                          modules_life_name (facts->life), "reason", facts->reason, "calls",
-                                          (json_int_t)facts->n_good, "faults", (json_int_t)facts->n_faults));
+  control_call_take_row (data, json_pack ("{s:s, s:s?, s:s, s:s?, s:I, s:I}", "module", facts->module,
+                                          "profile", facts->profile, "state", modules_life_name (facts->life),
+                                          "reason", facts->reason, "calls", (json_int_t)facts->n_good,
+                                          "faults", (json_int_t)facts->n_faults));
 }
 
 static void
@@ -164,13 +165,15 @@ write_metrics (GString *out, gpointer data)
   metrics_family (out, "stoa_build_info", "gauge", "The running version.");
   metrics_sample (out, "stoa_build_info", "version", STOA_VERSION, 1);
   metrics_family (out, "stoa_start_time_seconds", "gauge", "When the server was started, Unix time.");
-  metrics_sample (out, "stoa_start_time_seconds", NULL, NULL, (double)admin->started_wall_us / G_USEC_PER_SEC);
+  metrics_sample (out, "stoa_start_time_seconds", NULL, NULL,
+                  (double)admin->started_wall_us / G_USEC_PER_SEC);
   metrics_family (out, "stoa_ready", "gauge", "Whether GET /readyz says so.");
   metrics_sample (out, "stoa_ready", NULL, NULL, is_ready);
   metrics_family (out, "stoa_sessions", "gauge", "Sessions of clients.");
   metrics_sample (out, "stoa_sessions", NULL, NULL, session_book_get_count (server->sessions));
   metrics_family (out, "stoa_store_backlog", "gauge", "Writes that wait for their commit.");
-  metrics_sample (out, "stoa_store_backlog", "file", "market", store_get_backlog (server->store, STORE_MARKET));
+  metrics_sample (out, "stoa_store_backlog", "file", "market",
+                  store_get_backlog (server->store, STORE_MARKET));
   metrics_sample (out, "stoa_store_backlog", "file", "chat", store_get_backlog (server->store, STORE_CHAT));
   write_routes (out, server->http);
 }

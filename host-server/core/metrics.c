@@ -71,13 +71,22 @@ append_escaped (GString *out, const char *value)
 void
 metrics_sample (GString *out, const char *name, const char *label, const char *label_value, double value)
 {
+  const char *const labels[] = { label, label_value, NULL };
+  metrics_sample_labels (out, name, labels, value);
+}
+
+void
+metrics_sample_labels (GString *out, const char *name, const char *const *labels, double value)
+{
   char number[G_ASCII_DTOSTR_BUF_SIZE];
   g_string_append (out, name);
-  if (label != NULL)
+  for (gsize i = 0; labels[i] != NULL; i += 2)
     {
-      g_string_append_printf (out, "{%s=\"", label);
-      append_escaped (out, label_value);
-      g_string_append (out, "\"}");
+      g_string_append_printf (out, "%c%s=\"", i == 0 ? '{' : ',', labels[i]);
+      append_escaped (out, labels[i + 1]);
+      g_string_append_c (out, '"');
     }
+  if (labels[0] != NULL)
+    g_string_append_c (out, '}');
   g_string_append_printf (out, " %s\n", g_ascii_formatd (number, sizeof number, "%.15g", value));
 }

@@ -20,3 +20,5 @@ void metrics_family (GString *out, const char *name, const char *type, const cha
 /* A sample of the family before; @label NULL: it has none. @label_value may hold anything. */
 void metrics_sample (GString *out, const char *name, const char *label, const char *label_value,
                      double value);
+/* The same with several labels: @labels are names and values in turn, NULL-terminated. */
+void metrics_sample_labels (GString *out, const char *name, const char *const *labels, double value);

@@ -156,12 +156,15 @@ find_refusal (Functions *functions, const FunctionAsk *ask, const FunctionApplic
 }
 
 void
-functions_call (Functions *functions, const FunctionAsk *ask, FunctionAnswered answered, gpointer data)
+functions_call (Functions *functions, const FunctionAsk *ask, FunctionAnswered teller, gpointer teller_data)
 {
   g_autoptr (GError) error = NULL;
   ApplicationLicence licence;
   FunctionAnswer refused;
   FunctionApplication *application = functions_find_application (functions, ask->application, &error);
+  FunctionAnswered answered = usage_answer;
+  gpointer data
+      = usage_begin (functions->usage, application != NULL ? ask->application : NULL, teller, teller_data);
   if (find_refusal (functions, ask, application, &licence, &refused, &error))
     {
       answered (&refused, data);

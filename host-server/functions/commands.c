@@ -279,21 +279,6 @@ show_log (ControlCall *call, gpointer data)
 
 /* resource put, list, remove */
 
-static const char *
-guess_kind (const char *path)
-{
-  static const struct
-  {
-    const char *suffix, *kind;
-  } kinds[] = { { ".csv", "table" },    { ".tsv", "table" },   { ".txt", "text" },     { ".md", "text" },
-                { ".png", "picture" },  { ".jpg", "picture" }, { ".jpeg", "picture" }, { ".gif", "picture" },
-                { ".webp", "picture" }, { ".svg", "picture" } };
-  for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++)
-    if (g_str_has_suffix (path, kinds[i].suffix))
-      return kinds[i].kind;
-  return "bytes";
-}
-
 static gboolean
 put_work (Db *db, gpointer data, GError **error)
 {
@@ -306,7 +291,7 @@ put_work (Db *db, gpointer data, GError **error)
                       .now_us = clock_get_wall_us (command->functions->server->clock) };
   put.kind = control_call_get_text (call, "--kind");
   if (put.kind == NULL)
-    put.kind = guess_kind (control_call_get_file_path (call, "FILE"));
+    put.kind = resource_guess_kind (control_call_get_file_path (call, "FILE"));
   put.bytes = control_call_get_file (call, "FILE", &put.length);
   return resource_put (db, &put, &command->version, error);
 }
@@ -348,7 +333,7 @@ put_resource (ControlCall *call, gpointer data)
       return;
     }
   if (kind == NULL)
-    kind = guess_kind (control_call_get_file_path (call, "FILE"));
+    kind = resource_guess_kind (control_call_get_file_path (call, "FILE"));
   gsize length;
   const char *bytes = control_call_get_file (call, "FILE", &length);
   const char *fault = resource_kind_is_valid (kind) ? resource_find_fault (kind, bytes, length)

@@ -265,6 +265,7 @@ functions_new (Server *server, GError **error)
       = scheduler_new ((guint)config_get_int (server->config, "functions", "calls"), server->clock);
   functions->penalties = penalties_new (server->clock);
   functions->journal = journal_new (functions);
+  functions->usage = usage_new (functions);
   functions->applications = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, application_free);
   functions->calls = g_hash_table_new (g_str_hash, g_str_equal);
   if (!account_removals_list (store_peek_reader (server->store, STORE_MARKET), "functions", found_at_start,
@@ -304,6 +305,7 @@ functions_free (Functions *functions)
     ((FunctionApplication *)application)->module = NULL;
   g_hash_table_unref (functions->applications);
   g_hash_table_unref (functions->calls);
+  usage_free (functions->usage);
   journal_free (functions->journal);
   penalties_free (functions->penalties);
   scheduler_free (functions->scheduler);

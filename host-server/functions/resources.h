@@ -3,16 +3,8 @@
 #pragma once
 
 #include "common/base/db.h"
-
-#define RESOURCE_MAX_NAME 128 /* bytes */
-
-/* Printable ASCII without spaces. */
-gboolean resource_name_is_valid (const char *name);
-/* "table", "text", "picture", "counter", "bytes". */
-gboolean resource_kind_is_valid (const char *kind);
-/* Why @value is no resource of @kind; NULL: it is one. A table and a text are UTF-8, a counter is a decimal
- * number, a picture is PNG, JPEG, GIF, WebP or SVG. */
-const char *resource_find_fault (const char *kind, const void *bytes, gsize length);
+#include "common/module/resource-file.h"
+#include "common/module/resource-image.h"
 
 typedef struct
 {
@@ -43,11 +35,5 @@ typedef struct
 typedef void (*ResourceEach) (const Resource *resource, gpointer data);
 gboolean resources_list (Db *db, const char *application, ResourceEach each, gpointer data, GError **error);
 
-/* All of them in a sealed memory file (common/module/resources.h), mapped here too. */
-typedef struct ResourceImage ResourceImage;
+/* All of them in a sealed memory file. */
 ResourceImage *resource_image_new (Db *db, const char *application, GError **error);
-void resource_image_free (ResourceImage *image);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (ResourceImage, resource_image_free)
-int resource_image_get_fd (const ResourceImage *image); /* lent */
-/* An open resource; NULL if there is none of that name, or it is not open. */
-const void *resource_image_find_open (const ResourceImage *image, const char *name, gsize *length);

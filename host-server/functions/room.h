@@ -9,9 +9,11 @@
 #include "host-server/functions/resources.h"
 #include "host-server/functions/scheduler.h"
 #include "host-server/modules/function-module.h"
+#include "host-server/wire/stanza.h"
 
 typedef struct FunctionCall FunctionCall;
 typedef struct Journal Journal; /* journal.c */
+typedef struct Usage Usage;     /* usage.c */
 
 /* An application as it is now. */
 typedef struct
@@ -36,6 +38,7 @@ struct Functions
   Scheduler *scheduler;
   Penalties *penalties;
   Journal *journal;
+  Usage *usage;
   GHashTable *applications; /* id → FunctionApplication, as committed; filled when first needed */
   GHashTable *calls; /* key → FunctionCall, those that wait, run or are being kept; they own themselves */
   guint sweep;
@@ -71,6 +74,19 @@ typedef struct
   const char *told; /* for the caller; NULL: nothing */
   const GError *error;
 } FunctionAnswer;
+
+/* What a caller sees of an answer that is none of OK. */
+typedef struct
+{
+  StanzaError error;
+  const char *text;      /* NULL: none */
+  const char *element;   /* in urn:stoa:functions:1; NULL: none */
+  const char *attribute; /* of it, with @word */
+  const char *word;
+} FunctionRefusal;
+
+/* answers.c: it lends from @answer. */
+FunctionRefusal function_answer_get_refusal (const FunctionAnswer *answer);
 
 typedef void (*FunctionAnswered) (const FunctionAnswer *answer, gpointer data);
 
@@ -125,6 +141,14 @@ Journal *journal_new (Functions *functions);
 void journal_free (Journal *journal);
 /* @level: "error", "warning", "info". */
 void journal_add (Journal *journal, const FunctionCall *call, const char *level, const char *text);
+
+/* usage.c: counts of answers, for metrics. */
+Usage *usage_new (Functions *functions);
+void usage_free (Usage *usage);
+/* The data of usage_answer(), which counts an answer and hands it on to @answered. @application NULL: there
+ * is none of the name that was asked for. */
+gpointer usage_begin (Usage *usage, const char *application, FunctionAnswered answered, gpointer data);
+void usage_answer (const FunctionAnswer *answer, gpointer data);
 
 void function_requests_init (Functions *functions);
 void function_commands_init (Functions *functions);

@@ -1,8 +1,6 @@
 #include "host-server/modules/function-module.h"
 #include "common/base/secret.h"
-#include "common/base/text.h"
 #include "host-server/modules/modules-private.h"
-#include "plugin-abi/include/host/function.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -36,18 +34,6 @@ typedef struct
 
 /* --- what a call asks --- */
 
-static gboolean
-is_key (const char *key)
-{
-  gsize length = strlen (key);
-  if (length == 0 || length > HOST_KV_KEY_MAX || !text_is_xml (key, length))
-    return FALSE;
-  for (const char *at = key; *at != '\0'; at++)
-    if (g_ascii_iscntrl (*at))
-      return FALSE;
-  return TRUE;
-}
-
 static void
 on_begin (gpointer data)
 {
@@ -57,51 +43,10 @@ on_begin (gpointer data)
 }
 
 static void
-answer_get (FunctionCall *call, FrameReader *asked, const Frame *frame, Frame *answer)
-{
-  g_autoptr (GBytes) value = NULL;
-  const char *key = frame_get_text (asked);
-  FunctionGet found = is_key (key) ? call->events->get (key, &value, call->data) : FUNCTION_GET_REFUSED;
-  gsize length = 0;
-  const void *bytes = value != NULL ? g_bytes_get_data (value, &length) : NULL;
-  if (found == FUNCTION_GET_REFUSED)
-    {
-      frame_answer (answer, &frame->header, FRAME_STATUS_REFUSED, NULL);
-      return;
-    }
-  frame_put_u32 (answer, found == FUNCTION_GET_FOUND);
-  frame_put_bytes (answer, bytes, length);
-}
-
-static void
-answer_put (FunctionCall *call, FrameReader *asked, Frame *answer)
-{
-  gsize length;
-  const char *key = frame_get_text (asked);
-  gboolean is_kept = frame_get_u32 (asked) != 0;
-  const guint8 *bytes = frame_get_bytes (asked, &length);
-  guint32 result = HOST_KV_OK;
-  if (length > HOST_KV_MAX)
-    result = HOST_KV_TOO_LARGE;
-  else if (!is_key (key) || !call->events->put (key, is_kept ? bytes : NULL, length, call->data))
-    result = HOST_KV_REFUSED;
-  frame_put_u32 (answer, result);
-}
-
-static void
 on_ask (const Frame *asked, Frame *answer, gpointer data)
 {
   FunctionCall *call = data;
-  FrameReader reader;
-  frame_read (&reader, asked);
-  if (++call->n_operations > HOST_KV_OPERATIONS)
-    frame_answer (answer, &asked->header, FRAME_STATUS_REFUSED, NULL);
-  else if (asked->header.op == FRAME_OP_KV_GET)
-    answer_get (call, &reader, asked, answer);
-  else if (asked->header.op == FRAME_OP_KV_PUT)
-    answer_put (call, &reader, answer);
-  else
-    frame_answer (answer, &asked->header, FRAME_STATUS_REFUSED, NULL);
+  function_ask_answer (asked, answer, &call->n_operations, call->events, call->data);
 }
 
 static void
@@ -192,6 +137,21 @@ function_module_is_current (FunctionModule *self)
   return module != NULL && module->generation == self->generation;
 }
 
+gboolean
+function_modules_look (const Modules *modules, const Module *module, guint *n_spares)
+{
+  gboolean is_serving = FALSE;
+  for (GList *each = modules->function_modules.head; each != NULL; each = each->next)
+    {
+      const FunctionModule *self = each->data;
+      if (self->module != module)
+        continue;
+      *n_spares += module_runner_count_spares (self->runner);
+      is_serving = is_serving || module_runner_is_serving (self->runner);
+    }
+  return is_serving;
+}
+
 void
 function_modules_stop (Modules *modules)
 {
@@ -207,52 +167,19 @@ function_modules_clear (Modules *modules)
 
 /* --- calls --- */
 
-/* Reads what the module answered. FALSE: that is a fault of its own. */
-static gboolean
-read_answer (FrameReader *answer, FunctionModuleResult *result)
-{
-  static const char *const words[] = { [HOST_BAD_INPUT] = "bad-input",
-                                       [HOST_DENIED] = "denied",
-                                       [HOST_EXPIRED] = "expired",
-                                       [HOST_RETRY] = "retry" };
-  guint32 code = frame_get_u32 (answer);
-  result->output = frame_get_bytes (answer, &result->n_output);
-  result->outcome = FUNCTION_FAILED;
-  result->reason = "the module failed by its own word";
-  if (!frame_reader_is_done (answer) || result->n_output > HOST_FUNCTION_MAX)
-    return FALSE;
-  if (code == HOST_OK)
-    {
-      result->outcome = FUNCTION_OK;
-      result->reason = "";
-      return TRUE;
-    }
-  if (code == FRAME_RESULT_OVERFLOW)
-    {
-      result->outcome = FUNCTION_OVERFLOW;
-      result->reason = "its result is larger than the room for it";
-      return FALSE;
-    }
-  if (code >= G_N_ELEMENTS (words))
-    return FALSE;
-  result->outcome = FUNCTION_REFUSED;
-  result->word = words[code];
-  result->reason = words[code];
-  return TRUE;
-}
-
-static gboolean
+static RunnerVerdict
 on_done (const RunnerCallResult *ended, gpointer data)
 {
   FunctionCall *call = data;
   FunctionModuleResult result = { .outcome = FUNCTION_UNAVAILABLE, .reason = ended->reason, .told = "" };
   g_autofree char *told = NULL;
   FrameReader answer = ended->answer;
-  gboolean is_sensible = TRUE;
+  RunnerVerdict verdict = RUNNER_ANSWER_NONSENSE;
   switch (ended->end)
     {
     case RUNNER_CALL_ANSWERED:
-      is_sensible = read_answer (&answer, &result);
+      if (function_answer_read (&answer, &result))
+        verdict = result.outcome == FUNCTION_OK ? RUNNER_ANSWER_GOOD : RUNNER_ANSWER_REFUSAL;
       if (result.outcome == FUNCTION_REFUSED)
         result.told = told = g_utf8_make_valid ((const char *)result.output, (gssize)result.n_output);
       break;
@@ -266,7 +193,7 @@ on_done (const RunnerCallResult *ended, gpointer data)
   call->owner->n_open--;
   call->done (&result, call->data);
   g_free (call);
-  return is_sensible;
+  return verdict;
 }
 
 gboolean
@@ -274,20 +201,14 @@ function_module_call (FunctionModule *self, const FunctionModuleRequest *request
                       const FunctionModuleEvents *events, FunctionModuleDone done, gpointer data)
 {
   guint8 seed[32];
-  if (registry_get_state (self->modules->registry, self->module) != MODULES_STATE_READY)
-    return FALSE;
-  if (getrandom (seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-    return FALSE;
+  if (registry_get_state (self->modules->registry, self->module) != MODULES_STATE_READY
+      || getrandom (seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+    {
+      self->module->use.n_calls[MODULES_CALL_REFUSED]++;
+      return FALSE;
+    }
   g_autofree Frame *frame = g_new (Frame, 1);
-  frame_begin (frame, FRAME_OP_CALL_FUNCTION, FRAME_ASK, 1);
-  frame_put_text (frame, request->function);
-  frame_put_text (frame, request->user);
-  frame_put_text (frame, request->application);
-  frame_put_text (frame, request->request);
-  frame_put_u32 (frame, self->modules->setting.deadline_ms);
-  frame_put_bytes (frame, seed, sizeof seed);
-  frame_put_i64 (frame, request->now_s);
-  frame_put_bytes (frame, request->argument, request->n_argument);
+  function_request_put (frame, request, self->modules->setting.deadline_ms, seed);
 
   FunctionCall *call = g_new0 (FunctionCall, 1);
   *call = (FunctionCall){ .owner = self, .events = events, .done = done, .data = data };
@@ -297,6 +218,9 @@ function_module_call (FunctionModule *self, const FunctionModuleRequest *request
   if (is_taken)
     self->n_open++;
   else
-    g_free (call);
+    {
+      self->module->use.n_calls[MODULES_CALL_REFUSED]++;
+      g_free (call);
+    }
   return is_taken;
 }

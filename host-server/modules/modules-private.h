@@ -17,6 +17,8 @@ struct Modules
   GQueue function_modules; /* of FunctionModule: those in use, and those that still end */
 };
 
-/* function-module.c: ends them all, in two steps around the launcher's end. */
+/* function-module.c: whether one of @module's runs its present file; *@n_spares grows by those of all. */
+gboolean function_modules_look (const Modules *modules, const Module *module, guint *n_spares);
+/* Ends them all, in two steps around the launcher's end. */
 void function_modules_stop (Modules *modules);
 void function_modules_clear (Modules *modules);

@@ -79,6 +79,22 @@ modules_new (const ModulesOptions *options)
   return modules;
 }
 
+Modules *
+modules_open (const Config *config, const Clock *clock)
+{
+  const char *folder = config_get_text (config, "modules", "folder");
+  g_autofree char *fallback = g_build_filename (config_get_text (config, "server", "data"), "modules", NULL);
+  gboolean has_users = config_is_set (config, "modules", "uid_base");
+  ModulesOptions options
+      = { .folder = folder != NULL ? folder : fallback,
+          .uid_base = has_users ? (uid_t)config_get_int (config, "modules", "uid_base") : 0,
+          .deadline_ms = (guint)config_get_int (config, "modules", "deadline_ms"),
+          .cpu_s = (guint)config_get_int (config, "modules", "cpu_s"),
+          .memory_bytes = config_get_bytes (config, "modules", "memory"),
+          .clock = clock };
+  return modules_new (&options);
+}
+
 static void
 refuse_all (Modules *modules)
 {
@@ -146,6 +162,14 @@ modules_life_name (ModulesLife life)
   return names[life];
 }
 
+const char *
+modules_call_end_name (ModulesCallEnd end)
+{
+  static const char *const names[] = { "ok", "error", "timeout", "crash", "refused" };
+  g_return_val_if_fail (end < G_N_ELEMENTS (names), "?");
+  return names[end];
+}
+
 typedef struct
 {
   Modules *modules;
@@ -153,17 +177,27 @@ typedef struct
   gpointer data;
 } Listing;
 
-static ModulesLife
-get_life (Modules *modules, const Module *module)
+/* Whether a process of it takes calls; *@n_spares: how many wait for one. */
+static gboolean
+is_running (const Modules *modules, const Module *module, guint *n_spares)
 {
   const ModuleRunner *runner = g_hash_table_lookup (modules->runners, module);
+  *n_spares = runner != NULL ? module_runner_count_spares (runner) : 0;
+  gboolean is_serving = function_modules_look (modules, module, n_spares);
+  return is_serving || (runner != NULL && module_runner_is_serving (runner));
+}
+
+static ModulesLife
+get_life (const Modules *modules, const Module *module, guint *n_spares)
+{
+  gboolean is_there = is_running (modules, module, n_spares);
   ModulesState state
       = modules->launcher == NULL ? MODULES_STATE_REFUSED : registry_get_state (modules->registry, module);
   if (state == MODULES_STATE_QUARANTINED)
     return MODULES_LIFE_CRASHED;
   if (state != MODULES_STATE_READY)
     return MODULES_LIFE_REFUSED;
-  if (runner != NULL && module_runner_is_serving (runner))
+  if (is_there)
     return MODULES_LIFE_RUNNING;
   return module->is_verified ? MODULES_LIFE_VERIFIED : MODULES_LIFE_INSTALLED;
 }
@@ -173,10 +207,12 @@ list_module (Module *module, gpointer data)
 {
   const Listing *listing = data;
   ModulesFacts facts = { .module = module->name,
-                         .life = get_life (listing->modules, module),
+                         .profile = module->profile,
+                         .use = module->use,
                          .reason = module->last_fault,
                          .n_good = module->n_good,
                          .n_faults = module->n_bad };
+  facts.life = get_life (listing->modules, module, &facts.n_spares);
   if (facts.life == MODULES_LIFE_REFUSED)
     facts.reason = listing->modules->launcher == NULL ? listing->modules->problem : module->unsuitable;
   listing->each (&facts, listing->data);
@@ -243,17 +279,18 @@ read_answer (FrameReader *answer, ModulesKeygenResult *result)
   return FALSE;
 }
 
-static gboolean
+static RunnerVerdict
 on_keygen_done (const RunnerCallResult *ended, gpointer data)
 {
   g_autofree KeygenCall *call = data;
   ModulesKeygenResult result = { .outcome = MODULES_UNAVAILABLE, .reason = ended->reason };
   FrameReader answer = ended->answer;
-  gboolean is_sensible = TRUE;
+  RunnerVerdict verdict = RUNNER_ANSWER_NONSENSE;
   switch (ended->end)
     {
     case RUNNER_CALL_ANSWERED:
-      is_sensible = read_answer (&answer, &result);
+      if (read_answer (&answer, &result))
+        verdict = result.outcome == MODULES_OK ? RUNNER_ANSWER_GOOD : RUNNER_ANSWER_REFUSAL;
       break;
     case RUNNER_CALL_FAULT:
       result.outcome = MODULES_FAILED;
@@ -265,7 +302,7 @@ on_keygen_done (const RunnerCallResult *ended, gpointer data)
       break;
     }
   call->done (&result, call->data);
-  return is_sensible;
+  return verdict;
 }
 
 static ModuleRunner *
@@ -341,6 +378,9 @@ modules_keygen_call (Modules *modules, const ModulesKeygenRequest *request, Modu
                  && module_runner_call (get_runner (modules, module), frame, on_keygen_done, call);
       secret_wipe (frame->payload, MIN (frame->header.length, FRAME_MAX_PAYLOAD));
     }
-  if (!is_taken)
-    refuse_later (modules, call, reasons[state]);
+  if (is_taken)
+    return;
+  if (module != NULL)
+    module->use.n_calls[MODULES_CALL_REFUSED]++;
+  refuse_later (modules, call, reasons[state]);
 }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "common/base/clock.h"
+#include "host-server/core/config.h"
+#include "host-server/core/metrics.h"
 #include <sys/types.h>
 
 typedef struct Modules Modules;
@@ -22,6 +24,8 @@ typedef struct
 /* Never fails for what an operator can mend later: without a runner, a sandbox or users of their own every
  * call is answered MODULES_UNAVAILABLE, and modules_get_problem() says why. */
 Modules *modules_new (const ModulesOptions *options);
+/* The same as [modules] of @config says; without `folder` it is DATA/modules. */
+Modules *modules_open (const Config *config, const Clock *clock);
 /* Calls still open are answered MODULES_UNAVAILABLE first. */
 void modules_free (Modules *modules);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Modules, modules_free)
@@ -60,10 +64,36 @@ typedef enum
 
 const char *modules_life_name (ModulesLife life);
 
+/* How a call of a module ended. */
+typedef enum
+{
+  MODULES_CALL_OK,
+  MODULES_CALL_ERROR,   /* it said no, or its answer made no sense */
+  MODULES_CALL_TIMEOUT, /* past its deadline or its processor time */
+  MODULES_CALL_CRASH,
+  MODULES_CALL_REFUSED, /* it could not be made: quarantine, too many, the server ends */
+} ModulesCallEnd;
+
+#define MODULES_N_CALL_ENDS 5
+
+const char *modules_call_end_name (ModulesCallEnd end);
+
+/* Since the server started. */
+typedef struct
+{
+  guint64 n_calls[MODULES_N_CALL_ENDS];
+  gint64 calls_us;  /* from a process to the end; of all that had one */
+  guint64 n_deaths; /* of its own process, not of a call's */
+  guint64 n_quarantines;
+} ModulesUse;
+
 typedef struct
 {
   const char *module;
+  const char *profile; /* "keygen", "legacy-keygen", "function"; NULL: nobody has used it */
   ModulesLife life;
+  ModulesUse use;
+  guint n_spares;     /* processes that wait for a call */
   const char *reason; /* NULL: nothing to say. A module that runs may have had a fault: then that */
   guint64 n_good;     /* calls since the server started, and faults of any kind */
   guint64 n_faults;
@@ -72,6 +102,8 @@ typedef struct
 /* Calls @each for every object in the folder, for `module list` and metrics. @facts live until it returns. */
 void modules_foreach (Modules *modules, void (*each) (const ModulesFacts *facts, gpointer data),
                       gpointer data);
+/* gauges.c: the families `stoa_module…`; @modules outlives what asks. */
+void modules_add_metrics (Modules *modules, Metrics *metrics);
 
 typedef struct
 {

@@ -280,13 +280,19 @@ registry_seal_described (Registry *registry, const Module *module, GBytes **desc
   return fd;
 }
 
-gboolean
-registry_note_fault (Registry *registry, Module *module, guint weight, const char *reason)
+void
+registry_note_forgiven (Registry *registry, Module *module, const char *reason)
 {
   g_free (module->last_fault);
   module->last_fault = g_strdup (reason);
-  module->n_faults += weight;
   module->n_bad++;
+}
+
+gboolean
+registry_note_fault (Registry *registry, Module *module, guint weight, const char *reason)
+{
+  registry_note_forgiven (registry, module, reason);
+  module->n_faults += weight;
   /* After a quarantine the first call decides. */
   if (module->n_faults < FAULTS_ALLOWED && module->n_quarantines == 0)
     return FALSE;
@@ -294,6 +300,7 @@ registry_note_fault (Registry *registry, Module *module, guint weight, const cha
   module->quarantined_until_us
       = clock_get_monotonic_us (registry->clock) + MIN (length_us, LONGEST_QUARANTINE_US);
   module->n_quarantines++;
+  module->use.n_quarantines++;
   module->n_faults = 0;
   return TRUE;
 }

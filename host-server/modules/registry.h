@@ -33,6 +33,8 @@ typedef struct
   guint n_quarantines;
   gint64 quarantined_until_us; /* monotonic; 0: it is not */
   char *last_fault;
+  const char *profile; /* static: the kind of runner that carried it last; NULL: none */
+  ModulesUse use;
   gboolean is_verified;  /* this file loaded in the sandbox */
   guint64 n_good, n_bad; /* calls and faults since the server started */
 } Module;
@@ -57,6 +59,8 @@ int registry_seal_described (Registry *registry, const Module *module, GBytes **
 /* What a call or a runner's end says of a module. @weight faults count against it; enough in a row open the
  * breaker, and TRUE is returned then. */
 gboolean registry_note_fault (Registry *registry, Module *module, guint weight, const char *reason);
+/* A fault that is not counted against it, only told. */
+void registry_note_forgiven (Registry *registry, Module *module, const char *reason);
 /* It loaded and is a module. */
 void registry_note_verified (Registry *registry, Module *module);
 void registry_note_good (Registry *registry, Module *module);

@@ -46,6 +46,7 @@ typedef struct
   pid_t pid; /* as the kernel attests it; 0: it has not said hello */
   guint n_frames;
   CallRequest *answer;
+  gint64 begun_us;  /* 0: it has had no process */
   gint64 due_us;    /* when something has to be done about it */
   gboolean is_over; /* its channel closed without an answer: why, the zygote may know */
   char *fault;      /* why it was killed; NULL: it was not */
@@ -144,27 +145,43 @@ note_fault (ModuleRunner *runner, guint weight, const char *reason)
     log_error ("modules", "quarantined module=%s: %s", runner->module->name, reason);
 }
 
+static void
+count (const Call *call, RunnerCallEnd end, RunnerVerdict verdict)
+{
+  ModulesUse *use = &call->runner->module->use;
+  ModulesCallEnd as = MODULES_CALL_REFUSED;
+  if (end == RUNNER_CALL_ANSWERED)
+    as = verdict == RUNNER_ANSWER_GOOD ? MODULES_CALL_OK : MODULES_CALL_ERROR;
+  else if (end == RUNNER_CALL_FAULT)
+    as = call->is_late ? MODULES_CALL_TIMEOUT : MODULES_CALL_CRASH;
+  use->n_calls[as]++;
+  if (call->begun_us != 0)
+    use->calls_us += g_get_monotonic_time () - call->begun_us;
+}
+
 /* Tells who asked, and frees @call, which is in no queue any more. */
 static void
 finish (Call *call, RunnerCallEnd end, const char *reason)
 {
   ModuleRunner *runner = call->runner;
   Module *module = runner->module;
-  RunnerCallResult result = { .end = end,
-                              .fault = call->is_late ? RUNNER_FAULT_TIME : RUNNER_FAULT_OTHER,
-                              .reason = reason };
+  RunnerCallResult result
+      = { .end = end, .fault = call->is_late ? RUNNER_FAULT_TIME : RUNNER_FAULT_OTHER, .reason = reason };
   close_call (call);
   if (end == RUNNER_CALL_ANSWERED)
     frame_reader_init (&result.answer, call->answer->payload, call->answer->header.length);
-  gboolean is_sensible = call->done (&result, call->data);
+  RunnerVerdict verdict = call->done (&result, call->data);
 
-  if (end == RUNNER_CALL_ANSWERED && is_sensible)
+  count (call, end, verdict);
+  if (end == RUNNER_CALL_ANSWERED && verdict != RUNNER_ANSWER_NONSENSE)
     registry_note_good (runner->setting.registry, module);
   else if (end == RUNNER_CALL_ANSWERED || end == RUNNER_CALL_FAULT)
     {
       const char *what = reason != NULL ? reason : "its answer makes no sense";
       log_warning ("modules", "call failed module=%s: %s", module->name, what);
-      if (runner->setting.events == NULL || !runner->setting.events->forgives_calls)
+      if (runner->setting.events != NULL && runner->setting.events->forgives_calls)
+        registry_note_forgiven (runner->setting.registry, module, what);
+      else
         note_fault (runner, 1, what);
     }
   free_frame (call->request);
@@ -523,6 +540,7 @@ on_ended (Launch *launch, const LaunchEnd *end, gpointer data)
   if (is_fault)
     {
       log_warning ("modules", "runner ended module=%s: %s", runner->module->name, end->reason);
+      runner->module->use.n_deaths++;
       note_fault (runner, DEATH_WEIGHT, end->reason);
     }
   for (guint n = g_queue_get_length (&runner->running); n > 0; n--)
@@ -665,7 +683,8 @@ dispatch (ModuleRunner *runner)
   if (runner->setting.events != NULL && runner->setting.events->begin != NULL)
     runner->setting.events->begin (call->data);
   call->channel = process.channel;
-  call->due_us = g_get_monotonic_time () + runner->setting.deadline_ms * G_GINT64_CONSTANT (1000);
+  call->begun_us = g_get_monotonic_time ();
+  call->due_us = call->begun_us + runner->setting.deadline_ms * G_GINT64_CONSTANT (1000);
   call->source = g_unix_fd_source_new (process.channel, G_IO_IN);
   g_source_set_callback (call->source, G_SOURCE_FUNC (on_call), call, NULL);
   g_source_attach (call->source, g_source_get_context (runner->tick));
@@ -686,8 +705,8 @@ pump (ModuleRunner *runner)
       kill_zygote (runner, "its file changed");
     }
   while (runner->state == ZYGOTE_SERVING && runner->generation == runner->module->generation
-         && !g_queue_is_empty (&runner->waiting) && g_queue_get_length (&runner->running) < runner->setting.max_calls
-         && dispatch (runner))
+         && !g_queue_is_empty (&runner->waiting)
+         && g_queue_get_length (&runner->running) < runner->setting.max_calls && dispatch (runner))
     {
     }
   if (runner->state == ZYGOTE_ABSENT && !g_queue_is_empty (&runner->waiting))
@@ -755,6 +774,7 @@ module_runner_new (Module *module, const RunnerSetting *setting)
   ModuleRunner *runner = g_new0 (ModuleRunner, 1);
   runner->module = module;
   runner->setting = *setting;
+  module->profile = module->is_described ? "legacy-keygen" : setting->kind;
   runner->frame = g_new0 (Frame, 1);
   g_queue_init (&runner->waiting);
   g_queue_init (&runner->running);
@@ -791,6 +811,12 @@ gboolean
 module_runner_is_serving (const ModuleRunner *runner)
 {
   return runner->state == ZYGOTE_SERVING && runner->generation == runner->module->generation;
+}
+
+guint
+module_runner_count_spares (const ModuleRunner *runner)
+{
+  return runner->spares.n;
 }
 
 gboolean

@@ -33,15 +33,23 @@ typedef struct
   const char *reason; /* the others */
 } RunnerCallResult;
 
-/* Returns whether the answer makes sense; if not, that is the module's fault. Without an answer it does not
- * matter. */
-typedef gboolean (*RunnerCallDone) (const RunnerCallResult *result, gpointer data);
+/* What was made of an answer. */
+typedef enum
+{
+  RUNNER_ANSWER_GOOD,
+  RUNNER_ANSWER_REFUSAL,  /* the module says no, which is its right */
+  RUNNER_ANSWER_NONSENSE, /* its fault */
+} RunnerVerdict;
+
+/* Without an answer it does not matter what is returned. */
+typedef RunnerVerdict (*RunnerCallDone) (const RunnerCallResult *result, gpointer data);
 
 /* What a call of this kind of module may say before its answer; @data is the call's. Any may be NULL. */
 typedef struct
 {
   unsigned grants; /* FrameGrant bits */
-  /* Calls are made of users' input, so a fault of one says nothing of the module: it is not counted. */
+  /* Calls are made of users' input, so a fault of one says little of the module: it is told, and does not
+   * count against it. */
   gboolean forgives_calls;
   /* Answers the ask @asked into @answer, which was begun as its answer. */
   void (*ask) (const Frame *asked, Frame *answer, gpointer data);
@@ -58,10 +66,10 @@ typedef struct
   guint deadline_ms;
   guint cpu_s;
   gint64 memory_bytes;
-  const char *kind;           /* "keygen", "function" */
-  guint max_calls;            /* at once */
-  guint n_beside;             /* runners of the module, this one among them, whose processes its user may have */
-  int data;                   /* goes along with the object; -1: nothing. Lent */
+  const char *kind; /* "keygen", "function" */
+  guint max_calls;  /* at once */
+  guint n_beside;   /* runners of the module, this one among them, whose processes its user may have */
+  int data;         /* goes along with the object; -1: nothing. Lent */
   const RunnerEvents *events; /* NULL: a call only answers */
 } RunnerSetting;
 
@@ -74,6 +82,8 @@ void module_runner_free (ModuleRunner *runner);
 
 /* Whether it has a process that loaded the module's present file and takes calls. */
 gboolean module_runner_is_serving (const ModuleRunner *runner);
+/* How many processes of it wait for a call. */
+guint module_runner_count_spares (const ModuleRunner *runner);
 /* Whether no call waits or runs. */
 gboolean module_runner_is_idle (const ModuleRunner *runner);
 /* Whether a process of it is there, or has not been reported as ended. */

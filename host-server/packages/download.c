@@ -2,6 +2,7 @@
 #include "host-server/core/account-token.h"
 #include "host-server/core/hooks.h"
 #include "host-server/packages/room.h"
+#include "host-server/store/package-files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ read_range (const HttpExchange *exchange, guint64 size, guint64 *offset)
 static void
 send_file (HttpExchange *exchange, const Packages *packages, const PackageRow *row)
 {
-  g_autofree char *path = shelf_dup_path (packages, row->hash);
+  g_autofree char *path = package_files_dup_path (packages->folder, row->hash);
   g_autofree char *tag = g_strdup_printf ("\"%s\"", row->sha256);
   guint64 size = (guint64)row->size, offset;
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "host-server/packages/room.h"
+#include "host-server/store/package-files.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -119,7 +120,7 @@ packages_new (Server *server, GError **error)
 {
   Packages *packages = g_new0 (Packages, 1);
   packages->server = server;
-  packages->folder = g_build_filename (config_get_text (server->config, "server", "data"), "packages", NULL);
+  packages->folder = package_files_dup_folder (config_get_text (server->config, "server", "data"));
   if (g_mkdir_with_parents (packages->folder, 0700) != 0)
     {
       g_set_error (error, G_FILE_ERROR, (int)g_file_error_from_errno (errno), "cannot make folder '%s': %s",
@@ -127,6 +128,7 @@ packages_new (Server *server, GError **error)
       packages_free (packages);
       return NULL;
     }
+  store_set_packages (server->store, packages->folder);
   if (!start (packages, error))
     {
       packages_free (packages);

@@ -49,5 +49,3 @@ void trust_init (Packages *packages);
 void vendor_keys_init (Packages *packages); /* vendor-keys.c */
 void shelf_init (Packages *packages);       /* shelf.c */
 void download_init (Packages *packages);    /* download.c */
-/* The file of a package; the caller frees it. */
-char *shelf_dup_path (const Packages *packages, const char *hash);

@@ -2,18 +2,12 @@
 
 #include "common/base/log.h"
 #include "common/protocol/trust.h"
+#include "host-server/store/package-files.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 
 /* hostctl package add, list, revoke; the files. */
-
-char *
-shelf_dup_path (const Packages *packages, const char *hash)
-{
-  g_autofree char *name = g_strconcat (hash, ".stoa", NULL);
-  return g_build_filename (packages->folder, name, NULL);
-}
 
 /* --- add */
 
@@ -131,7 +125,7 @@ read_package (GTask *thread, gpointer source, gpointer data, GCancellable *cance
   if (task->package != NULL)
     {
       const char *bytes = g_bytes_get_data (task->file, &length);
-      task->path = shelf_dup_path (task->packages, task->package->hash);
+      task->path = package_files_dup_path (task->packages->folder, task->package->hash);
       g_file_set_contents_full (task->path, bytes, (gssize)length,
                                 G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, &error);
     }

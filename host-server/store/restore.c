@@ -1,6 +1,7 @@
 #include "host-server/store/restore.h"
 
 #include "host-server/store/folder-lock.h"
+#include "host-server/store/package-files.h"
 #include "host-server/store/schema.h"
 #include "host-server/store/seal.h"
 
@@ -32,6 +33,7 @@ void
 store_restored_clear (StoreRestored *restored)
 {
   g_clear_pointer (&restored->replaced, g_free);
+  g_clear_pointer (&restored->missing, g_ptr_array_unref);
 }
 
 static gboolean
@@ -226,6 +228,15 @@ mark_chat (Db *db, GError **error)
                  VERSION_JUMP);
 }
 
+/* Packages go to their place at once: a file whose row does not come after it harms nobody. */
+static gboolean
+restore_packages (Db *db, const char *backup, const char *packages, StoreRestored *restored, GError **error)
+{
+  g_autofree char *from = package_files_dup_folder (backup);
+  restored->missing = g_ptr_array_new_with_free_func (g_free);
+  return package_files_copy (db, from, packages, restored->missing, error);
+}
+
 static gboolean
 prepare (const char *partial, gsize at, const char *key_file, gint64 now_us, gint64 current_epoch,
          StoreRestored *restored, GError **error)
@@ -256,9 +267,10 @@ copy_key (const char *backup, const char *partial, GError **error)
 }
 
 static gboolean
-make_copy (const char *folder, const char *key_file, const char *backup, const char *partial, gint64 now_us,
+make_copy (const StorePlaces *places, const char *backup, const char *partial, gint64 now_us,
            StoreRestored *restored, GError **error)
 {
+  const char *folder = places->folder, *key_file = places->key_file;
   if (g_mkdir (partial, 0700) != 0)
     return fail (error, "make the folder", partial);
   for (gsize i = 0; i < G_N_ELEMENTS (databases); i++)
@@ -282,6 +294,12 @@ make_copy (const char *folder, const char *key_file, const char *backup, const c
       if (!prepare (partial, i, key, now_us, current_epoch, restored, error) || !sync_path (path, error))
         return FALSE;
     }
+  {
+    g_autofree char *path = g_build_filename (partial, databases[0].name, NULL);
+    g_autoptr (Db) market = db_open (path, DB_OPEN_READ, error);
+    if (market == NULL || !restore_packages (market, backup, places->packages, restored, error))
+      return FALSE;
+  }
   g_autofree char *note = g_build_filename (partial, INTO, NULL);
   restored->replaced = g_strdup_printf ("replaced-%" G_GINT64_FORMAT, now_us / G_USEC_PER_SEC);
   return g_file_set_contents_full (note, restored->replaced, -1, G_FILE_SET_CONTENTS_DURABLE, 0600, error)
@@ -289,9 +307,10 @@ make_copy (const char *folder, const char *key_file, const char *backup, const c
 }
 
 gboolean
-store_restore (const char *folder, const char *key_file, const char *backup, gint64 now_us,
-               StoreRestored *restored, GError **error)
+store_restore (const StorePlaces *places, const char *backup, gint64 now_us, StoreRestored *restored,
+               GError **error)
 {
+  const char *folder = places->folder;
   *restored = (StoreRestored){ 0 };
   g_autofree char *partial = g_build_filename (folder, PARTIAL, NULL);
   g_autofree char *ready = g_build_filename (folder, READY, NULL);
@@ -305,7 +324,7 @@ store_restore (const char *folder, const char *key_file, const char *backup, gin
   if (restore_finish (folder, error)) /* one before this one */
     {
       remove_folder (partial);
-      is_done = make_copy (folder, key_file, backup, partial, now_us, restored, error)
+      is_done = make_copy (places, backup, partial, now_us, restored, error)
                 && (g_rename (partial, ready) == 0 || fail (error, "rename", partial))
                 && sync_path (folder, error) && restore_finish (folder, error);
     }
@@ -313,6 +332,8 @@ store_restore (const char *folder, const char *key_file, const char *backup, gin
     remove_folder (partial);
   if (!is_done || !exists_in (folder, restored->replaced))
     g_clear_pointer (&restored->replaced, g_free);
+  if (!is_done)
+    g_clear_pointer (&restored->missing, g_ptr_array_unref);
   close (lock_fd);
   return is_done;
 }

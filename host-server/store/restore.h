@@ -9,17 +9,25 @@
 
 typedef struct
 {
-  gint64 epoch;     /* of the store from now on */
-  gint64 backup_us; /* the newest thing that the backup knows of; 0: nothing */
-  char *replaced;   /* where the store that was there lies now; NULL: there was none */
+  gint64 epoch;       /* of the store from now on */
+  gint64 backup_us;   /* the newest thing that the backup knows of; 0: nothing */
+  char *replaced;     /* where the store that was there lies now; NULL: there was none */
+  GPtrArray *missing; /* of char *: packages whose file is neither in the backup nor in their folder */
 } StoreRestored;
 
 void store_restored_clear (StoreRestored *restored);
 
-/* Restores @backup (a folder that store_backup() made) into @folder, which no server may use. @key_file as
- * for store_open(). @now_us is wall time. FALSE with @error: the store is as it was. */
-gboolean store_restore (const char *folder, const char *key_file, const char *backup, gint64 now_us,
-                        StoreRestored *restored, GError **error);
+typedef struct
+{
+  const char *folder;   /* of the store */
+  const char *key_file; /* as for store_open() */
+  const char *packages; /* the folder of packages, which gets those that it lacks */
+} StorePlaces;
+
+/* Restores @backup (a folder that store_backup() made) into @places, which no server may use. @now_us is wall
+ * time. FALSE with @error: the store is as it was. */
+gboolean store_restore (const StorePlaces *places, const char *backup, gint64 now_us, StoreRestored *restored,
+                        GError **error);
 
 /* For store_open(), under the folder's lock: ends a restore that was decided and broken off. */
 gboolean restore_finish (const char *folder, GError **error);

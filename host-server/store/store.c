@@ -2,6 +2,7 @@
 
 #include "host-server/store/folder-lock.h"
 #include "host-server/store/restore.h"
+#include "host-server/store/package-files.h"
 #include "host-server/store/schema.h"
 #include "host-server/store/seal.h"
 #include "host-server/store/writer.h"
@@ -22,6 +23,7 @@ static const char *const file_names[N_FILES] = { "market.db", "chat.db" };
 struct Store
 {
   char *folder;
+  char *packages;       /* the folder of packages; NULL: none */
   char *inner_key_file; /* the key file, if it lies at its default place in the folder; NULL if elsewhere */
   int lock_fd;
   Secret *key;
@@ -183,6 +185,7 @@ store_close (Store *store)
   secret_free (store->key);
   if (store->lock_fd >= 0)
     close (store->lock_fd);
+  g_free (store->packages);
   g_free (store->inner_key_file);
   g_free (store->folder);
   g_free (store);
@@ -274,7 +277,17 @@ remove_partial (const char *folder)
       g_autofree char *path = g_build_filename (folder, names[i], NULL);
       g_unlink (path);
     }
+  g_autofree char *packages = package_files_dup_folder (folder);
+  package_files_remove (packages);
   g_rmdir (folder);
+}
+
+/* What market.db names after its copy was made is at least what the copy names: rows of packages stay. */
+static gboolean
+copy_packages (Store *store, Db *market, const char *partial, GError **error)
+{
+  g_autofree char *to = package_files_dup_folder (partial);
+  return store->packages == NULL || package_files_copy (market, store->packages, to, NULL, error);
 }
 
 /* On the reader thread, which owns both long readers. */
@@ -304,6 +317,7 @@ backup_work (Db *db, gpointer data, GError **error)
       g_autofree char *path = g_build_filename (partial, file_names[file], NULL);
       is_copied = db_backup (store->long_readers[file], path, error);
     }
+  is_copied = is_copied && copy_packages (store, db, partial, error);
   if (is_copied && store->inner_key_file != NULL)
     is_copied = copy_key (store->inner_key_file, partial, error);
   /* Whole means on the disk, too. */
@@ -332,6 +346,13 @@ backup_done (gpointer data, const GError *error)
   backup->done (backup->data, error);
   g_free (backup->path);
   g_free (backup);
+}
+
+void
+store_set_packages (Store *store, const char *folder)
+{
+  g_free (store->packages);
+  store->packages = g_strdup (folder);
 }
 
 void

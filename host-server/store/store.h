@@ -49,13 +49,17 @@ guint store_get_backlog (Store *store, StoreFile file);
 /* Whether the last commit of that file failed (full disk, damage): readiness, and 503 to callbacks. */
 gboolean store_is_healthy (Store *store, StoreFile file);
 
-/* Copies both files, market.db first, into the new folder @path (mode 0700), while the server runs; @done comes
- * on the main context. The folder appears whole or not at all. The key file goes along only from its default
- * place; one that [store] key_file put elsewhere is the operator's to keep. */
+/* The folder of the packages that market.db names (store/package-files.h): backups take them along. */
+void store_set_packages (Store *store, const char *folder);
+
+/* Copies both files, market.db first, and the packages that it names into the new folder @path (mode 0700),
+ * while the server runs; @done comes on the main context. The folder appears whole or not at all. The key
+ * file goes along only from its default place; one that [store] key_file put elsewhere is the operator's to
+ * keep. */
 void store_backup (Store *store, const char *path, StoreDone done, gpointer data);
 
-/* Seals small values (serials, secrets) with AES-256-GCM under the key file of `[store] key_file` (made with mode
- * 0600 at first start); @label binds a value to its place, so that one sealed value cannot stand in for
+/* Seals small values (serials, secrets) with AES-256-GCM under the key file of `[store] key_file` (made with
+ * mode 0600 at first start); @label binds a value to its place, so that one sealed value cannot stand in for
  * another. Thread-safe. */
 GBytes *store_seal (Store *store, const char *label, const Secret *plain);
 /* NULL if it was not sealed with this key and label. */

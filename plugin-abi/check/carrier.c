@@ -8,6 +8,8 @@
 #define MAX_LOG_LINES 20
 /* How long the zygote's word about an ended call is waited for. */
 #define END_WAIT_MS 200
+/* A call that says or asks more than this is not at work. */
+#define MAX_CALL_FRAMES 1000
 
 struct Carrier
 {
@@ -207,8 +209,9 @@ carrier_free (Carrier *carrier)
   g_free (carrier);
 }
 
-CarrierResult
-carrier_ask (Carrier *carrier, Frame *request, FramePhase phase, guint timeout_ms)
+/* Sends a request and waits. */
+static CarrierResult
+ask (Carrier *carrier, Frame *request, int attachment, FramePhase phase, guint timeout_ms)
 {
   set_reason (carrier, "");
   if (carrier->launch == NULL)
@@ -218,7 +221,7 @@ carrier_ask (Carrier *carrier, Frame *request, FramePhase phase, guint timeout_m
     }
   carrier->has_answer = FALSE;
   carrier->asked_call = request->header.call = launch_next_call (carrier->launch);
-  if (!launch_send (carrier->launch, request))
+  if (!launch_send_with (carrier->launch, request, &attachment, attachment >= 0 ? 1 : 0))
     stop (carrier, "it does not read");
   else
     {
@@ -233,6 +236,18 @@ carrier_ask (Carrier *carrier, Frame *request, FramePhase phase, guint timeout_m
   return CARRIER_LATE;
 }
 
+CarrierResult
+carrier_load (Carrier *carrier, Frame *request, int attachment, guint timeout_ms)
+{
+  return ask (carrier, request, attachment, FRAME_PHASE_LOAD, timeout_ms);
+}
+
+CarrierResult
+carrier_ask (Carrier *carrier, Frame *request, FramePhase phase, guint timeout_ms)
+{
+  return ask (carrier, request, -1, phase, timeout_ms);
+}
+
 void
 carrier_begin_serving (Carrier *carrier)
 {
@@ -240,18 +255,66 @@ carrier_begin_serving (Carrier *carrier)
     launch_set_phase (carrier->launch, FRAME_PHASE_SERVE);
 }
 
+/* A call's own channel. */
+typedef struct
+{
+  int channel;
+  const CarrierAsks *asks;
+  gpointer data;
+  pid_t pid;
+  guint n_frames;
+} Call;
+
+static const char *
+answer_call (const Call *call, const Frame *asked)
+{
+  g_autofree Frame *answer = g_new (Frame, 1);
+  frame_begin (answer, (FrameOp)asked->header.op, FRAME_ANSWER, asked->header.call);
+  call->asks->answer (asked, answer, call->data);
+  ChannelResult sent = channel_send (call->channel, answer);
+  /* One that has gone is seen as such. */
+  return sent == CHANNEL_FRAME || sent == CHANNEL_CLOSED ? NULL : "it does not read";
+}
+
+/* NULL, or why it makes no sense. */
+static const char *
+take_frame (Carrier *carrier, Call *call, const Frame *frame, const ChannelReceipt *receipt)
+{
+  FrameReader reader;
+  if (frame_check (frame, receipt->n_bytes, FRAME_FROM_RUNNER, FRAME_PHASE_CALL,
+                   call->asks != NULL ? call->asks->grants : 0)
+          != FRAME_FINE
+      || (call->pid != 0 && call->pid != receipt->pid))
+    return "it sent what is no frame of a call";
+  if (carrier->has_answer)
+    return "it went on after its answer";
+  if (++call->n_frames > MAX_CALL_FRAMES)
+    return "it asked too often";
+  call->pid = receipt->pid;
+  frame_read (&reader, frame);
+  if (frame->header.op == FRAME_OP_LOG)
+    note_log (carrier, &reader);
+  else if (frame->header.flags == FRAME_ASK)
+    return answer_call (call, frame);
+  else if (frame->header.op != FRAME_OP_HELLO)
+    {
+      *carrier->answer = *frame;
+      carrier->has_answer = TRUE;
+    }
+  return NULL;
+}
+
 /* Reads the call's own channel to its end. */
 static CarrierResult
-read_call (Carrier *carrier, int channel, guint timeout_ms)
+read_call (Carrier *carrier, Call *call, guint timeout_ms)
 {
   g_autofree Frame *frame = g_new (Frame, 1);
   gint64 until_us = g_get_monotonic_time () + timeout_ms * G_GINT64_CONSTANT (1000);
-  pid_t pid = 0;
+  const char *fault;
   for (;;)
     {
       ChannelReceipt receipt;
-      FrameReader reader;
-      switch (channel_receive (channel, frame, &receipt, 0))
+      switch (channel_receive (call->channel, frame, &receipt, 0))
         {
         case CHANNEL_CLOSED:
           return carrier->has_answer ? CARRIER_ANSWERED : CARRIER_CRASHED;
@@ -261,28 +324,18 @@ read_call (Carrier *carrier, int channel, guint timeout_ms)
         case CHANNEL_AGAIN:
           {
             gint64 left_us = until_us - g_get_monotonic_time ();
-            struct pollfd end = { .fd = channel, .events = POLLIN };
+            struct pollfd end = { .fd = call->channel, .events = POLLIN };
             if (left_us <= 0)
               return CARRIER_LATE;
             poll (&end, 1, (int)(left_us / 1000 + 1));
             break;
           }
         case CHANNEL_FRAME:
-          if (frame_check (frame, receipt.n_bytes, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, 0) != FRAME_FINE
-              || (pid != 0 && pid != receipt.pid) || carrier->has_answer)
+          fault = take_frame (carrier, call, frame, &receipt);
+          if (fault != NULL)
             {
-              set_reason (carrier, carrier->has_answer ? "it went on after its answer"
-                                                       : "it sent what is no frame of a call");
+              set_reason (carrier, fault);
               return CARRIER_CRASHED;
-            }
-          pid = receipt.pid;
-          frame_read (&reader, frame);
-          if (frame->header.op == FRAME_OP_LOG)
-            note_log (carrier, &reader);
-          else if (frame->header.op != FRAME_OP_HELLO)
-            {
-              *carrier->answer = *frame;
-              carrier->has_answer = TRUE;
             }
           break;
         }
@@ -290,7 +343,8 @@ read_call (Carrier *carrier, int channel, guint timeout_ms)
 }
 
 CarrierResult
-carrier_call (Carrier *carrier, const Frame *request, guint timeout_ms)
+carrier_call (Carrier *carrier, const Frame *request, const CarrierAsks *asks, gpointer data,
+              guint timeout_ms)
 {
   int ends[2];
   set_reason (carrier, "");
@@ -306,7 +360,8 @@ carrier_call (Carrier *carrier, const Frame *request, guint timeout_ms)
   gboolean is_sent = channel_send (ends[0], request) == CHANNEL_FRAME
                      && launch_send_with (carrier->launch, fork_frame, &ends[1], 1);
   close (ends[1]);
-  CarrierResult result = is_sent ? read_call (carrier, ends[0], timeout_ms) : CARRIER_CRASHED;
+  Call call = { .channel = ends[0], .asks = asks, .data = data };
+  CarrierResult result = is_sent ? read_call (carrier, &call, timeout_ms) : CARRIER_CRASHED;
   close (ends[0]);
 
   if (result == CARRIER_LATE)

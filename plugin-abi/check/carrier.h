@@ -21,11 +21,24 @@ Carrier *carrier_start (const LaunchSpec *spec, uid_t uid, guint timeout_ms, cha
 void carrier_free (Carrier *carrier);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Carrier, carrier_free)
 
+/* Loads the object: @request has the shape of its load op. @attachment goes along; -1: nothing. */
+CarrierResult carrier_load (Carrier *carrier, Frame *request, int attachment, guint timeout_ms);
 /* Sends a request on the runner's own channel (its call id is set here) and waits; carrier_peek_answer()
  * then. Asks of the object are answered meanwhile: values are kept in memory, names resolve to nothing. */
 CarrierResult carrier_ask (Carrier *carrier, Frame *request, FramePhase phase, guint timeout_ms);
-/* Has a process forked for @request, which has call id 1, and waits for its end. */
-CarrierResult carrier_call (Carrier *carrier, const Frame *request, guint timeout_ms);
+
+/* What a call may ask before its answer. */
+typedef struct
+{
+  unsigned grants; /* FrameGrant bits */
+  /* Answers @asked into @answer, which was begun as its answer. */
+  void (*answer) (const Frame *asked, Frame *answer, gpointer data);
+} CarrierAsks;
+
+/* Has a process forked for @request, which has call id 1, and waits for its end. @asks NULL: it only answers.
+ */
+CarrierResult carrier_call (Carrier *carrier, const Frame *request, const CarrierAsks *asks, gpointer data,
+                            guint timeout_ms);
 
 /* After a load that was answered well: calls may follow. */
 void carrier_begin_serving (Carrier *carrier);

@@ -14,14 +14,22 @@ typedef enum
   CHECK_USAGE = 2,   /* or nothing could be checked here */
 } CheckExit;
 
+/* As root vendor code runs as this user unless told otherwise: one that is nobody's. */
+#define CHECK_OWN_USER 61499u
+
 /* ---- checks of one file ---- */
 
 typedef struct
 {
   const char *file;
-  const char *serial; /* plugins: checked and started with it; NULL: none */
-  uid_t uid;          /* the user vendor code runs as; 0: this one */
-  guint n_seeds;
+  const char *serial;    /* plugins: checked and started with it; NULL: none */
+  uid_t uid;             /* the user vendor code runs as; 0: this one */
+  guint n_seeds;         /* keygens */
+  const char *manifest;  /* functions, here and below: the plugin's; NULL: none */
+  const char *names;     /* instead of the manifest's */
+  const char *resources; /* a folder or a list (resource_files_read()); NULL: none */
+  char *const *calls;    /* "FUNCTION" or "FUNCTION ARGUMENT"; NULL-terminated, NULL: none */
+  guint n_calls;
   guint deadline_ms;
   gint64 memory_bytes;
 } CheckOptions;
@@ -31,6 +39,7 @@ typedef struct
 typedef gboolean (*CheckFunc) (const CheckOptions *options, Report *report, char **problem);
 
 gboolean check_keygen (const CheckOptions *options, Report *report, char **problem);
+gboolean check_function (const CheckOptions *options, Report *report, char **problem);
 gboolean check_legacy (const CheckOptions *options, Report *report, char **problem);
 gboolean check_native (const CheckOptions *options, Report *report, char **problem);
 
@@ -39,5 +48,6 @@ Object *check_object (const char *path, Report *report);
 
 /* ---- subcommands with arguments of their own; @argv begins with the subcommand's name ---- */
 
-CheckExit check_pack (int argc, char **argv);       /* pack.c */
-CheckExit check_keygen_key (int argc, char **argv); /* pack.c */
+CheckExit check_function_run (int argc, char **argv); /* function-run.c */
+CheckExit check_pack (int argc, char **argv);         /* pack.c */
+CheckExit check_keygen_key (int argc, char **argv);   /* pack.c */

@@ -1,37 +1,22 @@
-/* A keygen (host/keygen.h): does it load, say the same twice, say something else to everybody, and never fall
- * over? */
-#include "plugin-abi/check/carrier.h"
-#include "plugin-abi/check/check.h"
+/* A keygen, a module (host/keygen.h) or an old library with its descriptor: does it load, say the same twice,
+ * say something else to everybody, and never fall over? */
+#include "plugin-abi/check/calls.h"
+#include "plugin-abi/check/described.h"
 #include "plugin-abi/check/imports.h"
 #include "plugin-abi/include/host/keygen.h"
 
 #include <string.h>
 #include <unistd.h>
 
-/* Loading may take so many times as long as a call. */
-#define LOAD_DEADLINES 5
-/* After so many calls that went wrong the rest would only repeat it. */
-#define MAX_FAULTS 5
 /* Requests that are made again, in the same process and in a later one. */
 #define N_REPEATED 12
-
-typedef struct
-{
-  const CheckOptions *options;
-  Report *report;
-  Carrier *carrier;
-  Frame *request;
-  guint n_calls;
-  guint n_faults;
-  char *first_fault;
-  GArray *latencies_us; /* gint64 */
-} KeygenCheck;
 
 typedef struct
 {
   guint32 number; /* seed and line follow from it */
   const char *term;
   guint32 generation;
+  gboolean is_of_another; /* user; one that follows from the number, too */
 } Asked;
 
 typedef enum
@@ -64,8 +49,11 @@ write_request (Frame *frame, const Asked *asked)
   gsize n_seed = sizeof seed;
   g_checksum_update (checksum, (const guchar *)text, -1);
   g_checksum_get_digest (checksum, seed, &n_seed);
+  char user[] = "k3q7a2m5c4d6e7f2g3h4i5j6k7";
+  for (gsize i = 0; asked->is_of_another && i < strlen (user); i++)
+    user[i] = "abcdefghijklmnopqrstuvwxyz234567"[seed[i] % 32];
   frame_begin (frame, FRAME_OP_CALL_KEYGEN, FRAME_ASK, 1);
-  frame_put_text (frame, "k3q7a2m5c4d6e7f2g3h4i5j6k7");
+  frame_put_text (frame, user);
   frame_put_text (frame, "plugin");
   frame_put_text (frame, asked->term);
   frame_put_text (frame, line);
@@ -73,14 +61,6 @@ write_request (Frame *frame, const Asked *asked)
   frame_put_u32 (frame, 0);
   frame_put_bytes (frame, seed, sizeof seed);
   frame_put_i64 (frame, 1764000000);
-}
-
-static void
-note_fault (KeygenCheck *check, const char *what)
-{
-  check->n_faults++;
-  if (check->first_fault == NULL)
-    check->first_fault = g_strdup (what);
 }
 
 /* Judges the answer; *@text receives serial and expiry, or what was wrong. */
@@ -117,81 +97,19 @@ read_answer (const Frame *answer, char **text)
 }
 
 static SerialResult
-make_serial (KeygenCheck *check, const Asked *asked, char **text)
+make_serial (Calls *calls, const Asked *asked, char **text)
 {
-  write_request (check->request, asked);
-  gint64 before_us = g_get_monotonic_time ();
-  CarrierResult result = carrier_call (check->carrier, check->request, check->options->deadline_ms);
-  gint64 took_us = g_get_monotonic_time () - before_us;
-  check->n_calls++;
-  if (result != CARRIER_ANSWERED)
+  g_autofree Frame *request = g_new (Frame, 1);
+  write_request (request, asked);
+  if (!calls_make (calls, request))
     {
-      *text = g_strdup (carrier_get_reason (check->carrier));
-      note_fault (check, *text);
+      *text = g_strdup (carrier_get_reason (calls->carrier));
       return SERIAL_FAULT;
     }
-  g_array_append_val (check->latencies_us, took_us);
-  SerialResult serial = read_answer (carrier_peek_answer (check->carrier), text);
+  SerialResult serial = read_answer (carrier_peek_answer (calls->carrier), text);
   if (serial == SERIAL_FAULT)
-    note_fault (check, *text);
+    calls_note_fault (calls, *text);
   return serial;
-}
-
-/* Starts the module anew. NULL, or why it does not load. */
-static char *
-load (KeygenCheck *check, char **problem)
-{
-  g_autoptr (GError) error = NULL;
-  g_clear_pointer (&check->carrier, carrier_free);
-  int object = launch_seal_object (check->options->file, NULL, &error);
-  if (object < 0)
-    {
-      *problem = g_strdup (error->message);
-      return NULL;
-    }
-  LaunchSpec spec = { .kind = "keygen",
-                      .profile = LAUNCH_SERVER,
-                      .sealed_object = object,
-                      .memory_bytes = check->options->memory_bytes,
-                      .cpu_s = check->options->deadline_ms / 1000 + 1,
-                      .deadline_ms = check->options->deadline_ms,
-                      .max_calls = 4 };
-  check->carrier = carrier_start (&spec, check->options->uid, 10000, problem);
-  close (object);
-  if (check->carrier == NULL)
-    return NULL;
-
-  frame_begin (check->request, FRAME_OP_LOAD_MODULE, FRAME_ASK, 0);
-  if (carrier_ask (check->carrier, check->request, FRAME_PHASE_LOAD,
-                   LOAD_DEADLINES * check->options->deadline_ms)
-      != CARRIER_ANSWERED)
-    return g_strdup (carrier_get_reason (check->carrier));
-  const Frame *answer = carrier_peek_answer (check->carrier);
-  FrameReader reader;
-  frame_read (&reader, answer);
-  if (answer->header.status != FRAME_STATUS_OK)
-    return g_strdup (answer->header.length > 0 ? frame_get_text (&reader) : "it does not load");
-  carrier_begin_serving (check->carrier);
-  return NULL;
-}
-
-static void
-check_exports (const Object *object, Report *report)
-{
-  static const char *const needed[] = { "host_module_abi", "host_keygen" };
-  g_autoptr (GString) missing = g_string_new (NULL);
-  for (gsize i = 0; i < G_N_ELEMENTS (needed); i++)
-    if (!object_exports (object, needed[i]))
-      g_string_append_printf (missing, "%s%s", missing->len > 0 ? " and " : "", needed[i]);
-  if (missing->len > 0)
-    report_add (report, REPORT_FAILED, "exports", "it does not export %s", missing->str);
-  else if (object->exports->len > G_N_ELEMENTS (needed))
-    report_add (report, REPORT_WARNING, "exports",
-                "host_module_abi, host_keygen and %u that nobody uses: build with"
-                " -fvisibility=hidden",
-                object->exports->len - (guint)G_N_ELEMENTS (needed));
-  else
-    report_add (report, REPORT_OK, "exports", "host_module_abi and host_keygen");
 }
 
 static const Asked repeated[N_REPEATED] = {
@@ -201,16 +119,16 @@ static const Asked repeated[N_REPEATED] = {
 
 /* Makes the repeated requests; @texts receives what came of each. FALSE if one was a fault. */
 static gboolean
-make_repeated (KeygenCheck *check, char **texts)
+make_repeated (Calls *calls, char **texts)
 {
   for (guint i = 0; i < N_REPEATED; i++)
-    if (make_serial (check, &repeated[i], &texts[i]) == SERIAL_FAULT)
+    if (make_serial (calls, &repeated[i], &texts[i]) == SERIAL_FAULT)
       return FALSE;
   return TRUE;
 }
 
 static void
-check_determinism (KeygenCheck *check, char **problem)
+check_determinism (Calls *calls, char **problem)
 {
   char *rounds[3][N_REPEATED] = { { NULL } };
   gboolean is_whole = TRUE;
@@ -222,23 +140,23 @@ check_determinism (KeygenCheck *check, char **problem)
       if (round == 2)
         {
           g_usleep (1100 * 1000); /* a seed from time() changes with the second */
-          failure = load (check, problem);
+          failure = calls_load (calls, problem);
           is_whole = failure == NULL && *problem == NULL;
         }
-      is_whole = is_whole && make_repeated (check, rounds[round]);
+      is_whole = is_whole && make_repeated (calls, rounds[round]);
     }
   for (guint i = 0; i < N_REPEATED && is_whole; i++)
     n_different += !g_str_equal (rounds[0][i], rounds[1][i]) || !g_str_equal (rounds[0][i], rounds[2][i]);
   if (!is_whole)
-    report_add (check->report, REPORT_SKIPPED, "determinism", "a call did not end well");
+    report_add (calls->report, REPORT_SKIPPED, "determinism", "a call did not end well");
   else if (n_different > 0)
-    report_add (check->report, REPORT_FAILED, "determinism",
+    report_add (calls->report, REPORT_FAILED, "determinism",
                 "%u of %u requests gave another serial when they were made again: take chance from the seed "
                 "and the time"
                 " from the request",
                 n_different, N_REPEATED);
   else
-    report_add (check->report, REPORT_OK, "determinism", "%u requests gave the same serials in two processes",
+    report_add (calls->report, REPORT_OK, "determinism", "%u requests gave the same serials in two processes",
                 N_REPEATED);
   for (guint round = 0; round < G_N_ELEMENTS (rounds); round++)
     for (guint i = 0; i < N_REPEATED; i++)
@@ -246,16 +164,18 @@ check_determinism (KeygenCheck *check, char **problem)
 }
 
 static void
-check_uniqueness (KeygenCheck *check)
+check_uniqueness (Calls *calls)
 {
   g_autoptr (GHashTable) serials = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   guint n_made = 0, n_double = 0, n_refused = 0;
-  for (guint i = 0;
-       i < check->options->n_seeds && check->n_faults < MAX_FAULTS && carrier_is_alive (check->carrier); i++)
+  for (guint i = 0; i < calls->options->n_seeds && calls_may_go_on (calls); i++)
     {
       g_autofree char *text = NULL;
-      const Asked asked = { .number = 1000 + i, .term = i % 2 == 0 ? "" : "P1Y" };
-      SerialResult result = make_serial (check, &asked, &text);
+      /* Old keys are made of the customer's name and little else. */
+      const Asked asked = { .number = 1000 + i,
+                            .term = i % 2 == 0 ? "" : "P1Y",
+                            .is_of_another = calls->descriptor != NULL };
+      SerialResult result = make_serial (calls, &asked, &text);
       n_refused += result == SERIAL_REFUSED;
       if (result != SERIAL_FINE)
         continue;
@@ -264,115 +184,98 @@ check_uniqueness (KeygenCheck *check)
       char *serial = g_strndup (text, (gsize)(g_strrstr (text, " (expires ") - text));
       n_double += !g_hash_table_add (serials, serial);
     }
-  guint n_seeds = check->options->n_seeds;
+  guint n_seeds = calls->options->n_seeds;
   if (n_double > 0)
-    report_add_figure (check->report, REPORT_FAILED, "uniqueness", "duplicates", n_double,
+    report_add_figure (calls->report, REPORT_FAILED, "uniqueness", "duplicates", n_double,
                        "%u of %u seeds gave a serial that another had", n_double, n_made);
   else if (n_made == n_seeds)
-    report_add_figure (check->report, REPORT_OK, "uniqueness", "duplicates", 0, "%u seeds, %u serials",
+    report_add_figure (calls->report, REPORT_OK, "uniqueness", "duplicates", 0, "%u seeds, %u serials",
                        n_seeds, n_made);
   else
-    report_add (check->report, n_refused > 0 && check->n_faults == 0 ? REPORT_FAILED : REPORT_SKIPPED,
+    report_add (calls->report, n_refused > 0 && calls->n_faults == 0 ? REPORT_FAILED : REPORT_SKIPPED,
                 "uniqueness", "only %u of %u seeds gave a serial", n_made, n_seeds);
-}
-
-static gint
-compare_us (gconstpointer a, gconstpointer b)
-{
-  gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
-  return (x > y) - (x < y);
-}
-
-static void
-report_calls (KeygenCheck *check)
-{
-  GArray *latencies = check->latencies_us;
-  guint deadline_ms = check->options->deadline_ms;
-  if (check->n_faults > 0)
-    report_add (check->report, REPORT_FAILED, "crashes", "%u of %u calls went wrong; the first: %s",
-                check->n_faults, check->n_calls, check->first_fault);
-  else
-    report_add (check->report, REPORT_OK, "crashes", "none in %u calls", check->n_calls);
-
-  g_array_sort (latencies, compare_us);
-  gint64 slowest_us = latencies->len > 0 ? g_array_index (latencies, gint64, latencies->len - 1) : 0;
-  if (check->first_fault != NULL && strstr (check->first_fault, "deadline") != NULL)
-    report_add (check->report, REPORT_FAILED, "limits", "a call did not end within %u ms", deadline_ms);
-  else if (latencies->len == 0)
-    report_add (check->report, REPORT_SKIPPED, "limits", "no call ended well");
-  else
-    report_add_figure (check->report,
-                       slowest_us > deadline_ms * G_GINT64_CONSTANT (500) ? REPORT_WARNING : REPORT_OK,
-                       "limits", "slowest_us", (double)slowest_us,
-                       "the slowest call took %.1f ms of %u; %u MiB of memory were enough",
-                       (double)slowest_us / 1000, deadline_ms, (guint)(check->options->memory_bytes >> 20));
-  if (latencies->len == 0)
-    report_add (check->report, REPORT_SKIPPED, "speed", "no call ended well");
-  else
-    {
-      gint64 middle_us = g_array_index (latencies, gint64, latencies->len / 2);
-      gint64 late_us = g_array_index (latencies, gint64, (guint)((guint64)latencies->len * 99 / 100));
-      report_add_figure (check->report, REPORT_OK, "speed", "p50_us", (double)middle_us,
-                         "a call takes %.2f ms, one of a hundred %.2f ms or more", (double)middle_us / 1000,
-                         (double)late_us / 1000);
-    }
 }
 
 /* What needs a loaded module. */
 static void
-check_loaded (KeygenCheck *check, char **problem)
+check_loaded (Calls *calls, char **problem)
 {
   g_autofree char *text = NULL;
-  SerialResult first = make_serial (check, &repeated[0], &text);
+  SerialResult first = make_serial (calls, &repeated[0], &text);
+  const GPtrArray *log = carrier_peek_log (calls->carrier);
   if (first == SERIAL_FINE)
-    report_add (check->report, REPORT_OK, "answer", "%s", text);
+    report_add (calls->report, REPORT_OK, "answer", "%s", text);
+  else if (log->len > 0) /* why an old library refused is said there */
+    report_add (calls->report, REPORT_FAILED, "answer", "%s; logged: %s", text,
+                (const char *)log->pdata[log->len - 1]);
   else
-    report_add (check->report, REPORT_FAILED, "answer", "%s", text);
+    report_add (calls->report, REPORT_FAILED, "answer", "%s", text);
   if (first != SERIAL_FAULT)
     {
-      check_determinism (check, problem);
-      check_uniqueness (check);
+      check_determinism (calls, problem);
+      check_uniqueness (calls);
     }
   else
     {
-      report_add (check->report, REPORT_SKIPPED, "determinism", "the first call did not end well");
-      report_add (check->report, REPORT_SKIPPED, "uniqueness", "the first call did not end well");
+      report_add (calls->report, REPORT_SKIPPED, "determinism", "the first call did not end well");
+      report_add (calls->report, REPORT_SKIPPED, "uniqueness", "the first call did not end well");
     }
-  report_calls (check);
+  calls_report (calls);
+}
+
+static const ImportsGrant grant = { .is_server = TRUE };
+
+static void
+check_calls (Calls *calls, char **problem)
+{
+  calls_begin (calls);
+  if (calls_load_first (calls, problem))
+    check_loaded (calls, problem);
+  calls_clear (calls);
 }
 
 static void
-clear (KeygenCheck *check)
+check_described (Calls *calls, char **problem)
 {
-  g_clear_pointer (&check->carrier, carrier_free);
-  g_clear_pointer (&check->request, g_free);
-  g_clear_pointer (&check->first_fault, g_free);
-  g_clear_pointer (&check->latencies_us, g_array_unref);
+  Report *report = calls->report;
+  Described described = { NULL };
+  if (described_read (&described, calls->options->file, DESCRIPTOR_LEGACY, report))
+    {
+      g_autoptr (Object) object = check_object (described.object, report);
+      g_autoptr (GBytes) text = g_bytes_new (described.text, described.length);
+      calls->kind = "legacy-keygen";
+      calls->object = described.object;
+      calls->described_as = described.file;
+      calls->descriptor = text;
+      if (object != NULL)
+        {
+          imports_check (object, &grant, report);
+          check_calls (calls, problem);
+        }
+    }
+  described_clear (&described);
+}
+
+static void
+check_module (Calls *calls, char **problem)
+{
+  static const char *const needed[] = { "host_module_abi", "host_keygen", NULL };
+  g_autoptr (Object) object = check_object (calls->object, calls->report);
+  if (object == NULL)
+    return;
+  calls_check_exports (object, needed, calls->report);
+  imports_check (object, &grant, calls->report);
+  check_calls (calls, problem);
 }
 
 gboolean
 check_keygen (const CheckOptions *options, Report *report, char **problem)
 {
-  static const ImportsGrant grant = { .is_server = TRUE };
-  KeygenCheck check = { .options = options, .report = report };
-  g_autoptr (Object) object = check_object (options->file, report);
-  if (object == NULL)
-    return TRUE;
-  check_exports (object, report);
-  imports_check (object, &grant, report);
-
-  check.request = g_new0 (Frame, 1);
-  check.latencies_us = g_array_new (FALSE, FALSE, sizeof (gint64));
-  g_autofree char *failure = load (&check, problem);
-  if (*problem == NULL && failure != NULL)
-    report_add (report, REPORT_FAILED, strstr (failure, "version of host/module.h") != NULL ? "abi" : "load",
-                "%s", failure);
-  else if (*problem == NULL)
-    {
-      report_add (report, REPORT_OK, "load", "it loads in the sandbox");
-      report_add (report, REPORT_OK, "abi", "host/module.h %u", HOST_MODULE_ABI);
-      check_loaded (&check, problem);
-    }
-  clear (&check);
+  Calls calls
+      = { .options = options, .report = report, .kind = "keygen", .object = options->file, .attachment = -1 };
+  if (g_str_has_suffix (options->file, ".legacy"))
+    check_described (&calls, problem);
+  else
+    check_module (&calls, problem);
   return *problem == NULL;
 }

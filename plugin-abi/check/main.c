@@ -1,6 +1,8 @@
 /* host-module-check: what a host will say about a vendor's code, before the vendor sends it.
  *
- *   host-module-check keygen MODULE.so
+ *   host-module-check keygen MODULE.so|KEYGEN.legacy
+ *   host-module-check function MODULE.so
+ *   host-module-check function run MODULE.so FUNCTION [ARGUMENT]
  *   host-module-check legacy PLUGIN.legacy
  *   host-module-check native PLUGIN.plugin
  *   host-module-check pack FOLDER --key FILE -o FILE
@@ -15,8 +17,7 @@
 #include <unistd.h>
 
 #define MAX_SEEDS 1000000u
-/* As root vendor code runs as this user unless told otherwise: one that is nobody's. */
-#define OWN_USER 61499
+#define MAX_CALLS 100000u
 
 /* A subcommand has its own arguments, or is a check of one file. */
 typedef struct
@@ -29,7 +30,11 @@ typedef struct
 } Subcommand;
 
 static const Subcommand subcommands[] = {
-  { "keygen", "MODULE.so", "a module that makes serials (host/keygen.h)", check_keygen, NULL },
+  { "keygen", "MODULE.so|KEYGEN.legacy",
+    "a module that makes serials (host/keygen.h), or an old library that does", check_keygen, NULL },
+  { "function", "MODULE.so", "a module of protected functions (host/function.h)", check_function, NULL },
+  { "function run", "MODULE.so FUNCTION [ARGUMENT] [OPTION...]",
+    "one call as a host makes it, with data that stays", NULL, check_function_run },
   { "legacy", "PLUGIN.legacy", "an untouched library with its descriptor", check_legacy, NULL },
   { "native", "PLUGIN.plugin", "a plugin for host/plugin.h with its descriptor", check_native, NULL },
   { "pack", "FOLDER --key FILE -o FILE [--restricted]", "makes a signed package of a plugin's folder", NULL,
@@ -44,9 +49,14 @@ print_usage (FILE *out, CheckExit result)
   fputs ("usage: host-module-check COMMAND FILE [OPTION...]\n", out);
   for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
     fprintf (out, "  %s %s\n      %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].help);
-  fputs ("options of the first three:\n"
+  fputs ("options of the first four:\n"
          "  --json            one JSON object instead of lines\n"
          "  --seeds=N         keygen: how many seeds must give different serials (10000)\n"
+         "  --manifest=FILE   function: the plugin's manifest, whose [Functions] names= are called\n"
+         "  --names=A,B       function: instead of the manifest's\n"
+         "  --call=TEXT       function: FUNCTION or 'FUNCTION ARGUMENT'; again for more\n"
+         "  --resources=PATH  function: a folder of resources, or a list of them\n"
+         "  --calls=N         function: how many are made (1000)\n"
          "  --deadline=MS     of one call on the server (5000)\n"
          "  --memory=MIB      on the server (128)\n"
          "  --serial=TEXT     plugin: check the licence with this serial, and start\n"
@@ -55,12 +65,17 @@ print_usage (FILE *out, CheckExit result)
   return result;
 }
 
+/* One of two words comes before one of its first word alone; *@n_words is how many it has. */
 static const Subcommand *
-find_subcommand (const char *name)
+find_subcommand (int argc, char **argv, int *n_words)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
-    if (strcmp (subcommands[i].name, name) == 0)
-      return &subcommands[i];
+  for (*n_words = MIN (argc - 1, 2); *n_words > 0; --*n_words)
+    {
+      g_autofree char *name = *n_words == 2 ? g_strconcat (argv[1], " ", argv[2], NULL) : g_strdup (argv[1]);
+      for (gsize i = 0; i < G_N_ELEMENTS (subcommands); i++)
+        if (strcmp (subcommands[i].name, name) == 0)
+          return &subcommands[i];
+    }
   return NULL;
 }
 
@@ -98,7 +113,9 @@ typedef struct
   gint64 deadline_ms;
   gint64 memory_mib;
   gint64 uid;
-  char *serial;
+  gint64 n_calls;
+  char *serial, *manifest, *names, *resources;
+  char **calls;
 } Arguments;
 
 static gboolean
@@ -111,6 +128,11 @@ read_arguments (int *argc, char ***argv, Arguments *arguments)
     { "memory", 0, 0, G_OPTION_ARG_INT64, &arguments->memory_mib, NULL, NULL },
     { "uid", 0, 0, G_OPTION_ARG_INT64, &arguments->uid, NULL, NULL },
     { "serial", 0, 0, G_OPTION_ARG_STRING, &arguments->serial, NULL, NULL },
+    { "manifest", 0, 0, G_OPTION_ARG_FILENAME, &arguments->manifest, NULL, NULL },
+    { "names", 0, 0, G_OPTION_ARG_STRING, &arguments->names, NULL, NULL },
+    { "resources", 0, 0, G_OPTION_ARG_FILENAME, &arguments->resources, NULL, NULL },
+    { "call", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments->calls, NULL, NULL },
+    { "calls", 0, 0, G_OPTION_ARG_INT64, &arguments->n_calls, NULL, NULL },
     { NULL },
   };
   g_autoptr (GError) error = NULL;
@@ -122,9 +144,10 @@ read_arguments (int *argc, char ***argv, Arguments *arguments)
       fprintf (stderr, "host-module-check: %s\n", error->message);
       return FALSE;
     }
-  return arguments->seeds > 0 && arguments->seeds <= MAX_SEEDS && arguments->deadline_ms >= 10
-         && arguments->deadline_ms <= 60000 && arguments->memory_mib >= 16 && arguments->memory_mib <= 4096
-         && arguments->uid >= 0 && arguments->uid < G_MAXUINT32;
+  return arguments->seeds > 0 && arguments->seeds <= MAX_SEEDS && arguments->n_calls > 0
+         && arguments->n_calls <= MAX_CALLS && arguments->deadline_ms >= 10 && arguments->deadline_ms <= 60000
+         && arguments->memory_mib >= 16 && arguments->memory_mib <= 4096 && arguments->uid >= 0
+         && arguments->uid < G_MAXUINT32;
 }
 
 static int
@@ -134,6 +157,11 @@ check_file (const Subcommand *subcommand, const char *file, const Arguments *arg
                                  .serial = arguments->serial,
                                  .uid = (uid_t)arguments->uid,
                                  .n_seeds = (guint)arguments->seeds,
+                                 .manifest = arguments->manifest,
+                                 .names = arguments->names,
+                                 .resources = arguments->resources,
+                                 .calls = arguments->calls,
+                                 .n_calls = (guint)arguments->n_calls,
                                  .deadline_ms = (guint)arguments->deadline_ms,
                                  .memory_bytes = arguments->memory_mib << 20 };
   g_autoptr (Report) report = report_new (subcommand->name, file);
@@ -153,17 +181,25 @@ main (int argc, char **argv)
   setlocale (LC_ALL, "");
   if (argc > 1 && (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "help") == 0))
     return print_usage (stdout, CHECK_GOOD);
-  const Subcommand *subcommand = argc >= 2 ? find_subcommand (argv[1]) : NULL;
+  int n_words;
+  const Subcommand *subcommand = find_subcommand (argc, argv, &n_words);
   if (subcommand == NULL)
     return print_usage (stderr, CHECK_USAGE);
   if (subcommand->run != NULL)
-    return (int)subcommand->run (argc - 1, argv + 1);
+    return (int)subcommand->run (argc - n_words, argv + n_words);
 
-  Arguments arguments
-      = { .seeds = 10000, .deadline_ms = 5000, .memory_mib = 128, .uid = geteuid () == 0 ? OWN_USER : 0 };
+  Arguments arguments = { .seeds = 10000,
+                          .n_calls = 1000,
+                          .deadline_ms = 5000,
+                          .memory_mib = 128,
+                          .uid = geteuid () == 0 ? CHECK_OWN_USER : 0 };
   int result = read_arguments (&argc, &argv, &arguments) && argc == 3
                    ? check_file (subcommand, argv[2], &arguments)
                    : print_usage (stderr, CHECK_USAGE);
   g_free (arguments.serial);
+  g_free (arguments.manifest);
+  g_free (arguments.names);
+  g_free (arguments.resources);
+  g_strfreev (arguments.calls);
   return result;
 }

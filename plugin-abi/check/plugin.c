@@ -1,7 +1,7 @@
 /* A client's plugin, legacy or native: descriptor, object, and its calls up to the licence check. */
-#include "common/module/descriptor.h"
 #include "plugin-abi/check/carrier.h"
 #include "plugin-abi/check/check.h"
+#include "plugin-abi/check/described.h"
 #include "plugin-abi/check/imports.h"
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_DESCRIPTOR_BYTES 16384
 /* As the client does: the import stub counts against the largest file. */
 #define STUB_BYTES    16384
 #define LOAD_EXTRA_MS 2000
@@ -20,57 +19,10 @@ typedef struct
 {
   const CheckOptions *options;
   Report *report;
-  Descriptor *descriptor;
-  char *file; /* the descriptor's name */
-  char *text;
-  gsize length;
-  char *object_path;
-  char *data; /* private folder */
+  Described described;
+  const Descriptor *descriptor; /* of it */
+  char *data;                   /* private folder */
 } PluginCheck;
-
-static gboolean
-read_descriptor (PluginCheck *check, DescriptorKind kind)
-{
-  g_autoptr (GError) error = NULL;
-  DescriptorError fault;
-  check->file = g_path_get_basename (check->options->file);
-  if (!g_file_get_contents (check->options->file, &check->text, &check->length, &error))
-    report_add (check->report, REPORT_FAILED, "descriptor", "%s", error->message);
-  else if (check->length > MAX_DESCRIPTOR_BYTES)
-    report_add (check->report, REPORT_FAILED, "descriptor", "%s: larger than 16 KiB", check->file);
-  else if ((check->descriptor = descriptor_parse (check->file, kind, check->text, check->length, &fault))
-           == NULL)
-    report_add (check->report, REPORT_FAILED, "descriptor", "%s", fault.text);
-  else
-    report_add (check->report, REPORT_OK, "descriptor", "%s %s, %u calls, %u commands", check->descriptor->id,
-                check->descriptor->version, check->descriptor->n_calls, check->descriptor->n_commands);
-  return check->descriptor != NULL;
-}
-
-/* The object named by the descriptor, of exactly those bytes. */
-static gboolean
-check_bytes (PluginCheck *check)
-{
-  g_autofree char *folder = g_path_get_dirname (check->options->file);
-  g_autoptr (GError) error = NULL;
-  guint8 digest[32];
-  g_autoptr (GString) hex = g_string_new (NULL);
-  check->object_path = g_build_filename (folder, check->descriptor->object, NULL);
-  int sealed = launch_seal_object (check->object_path, digest, &error);
-  if (sealed < 0)
-    {
-      report_add (check->report, REPORT_FAILED, "hash", "%s", error->message);
-      return FALSE;
-    }
-  close (sealed);
-  for (gsize i = 0; i < sizeof digest; i++)
-    g_string_append_printf (hex, "%02x", digest[i]);
-  gboolean is_same = g_str_equal (hex->str, check->descriptor->sha256);
-  report_add (check->report, is_same ? REPORT_OK : REPORT_FAILED, "hash",
-              is_same ? "the object is the one the descriptor names" : "sha256=%s is not the object's: %s",
-              is_same ? "" : check->descriptor->sha256, hex->str);
-  return is_same;
-}
 
 static Carrier *
 start (const PluginCheck *check, gboolean is_to_run, char **problem)
@@ -78,7 +30,7 @@ start (const PluginCheck *check, gboolean is_to_run, char **problem)
   const Descriptor *descriptor = check->descriptor;
   const char *read[DESCRIPTOR_MAX_LIST + 1] = { NULL };
   g_autoptr (GError) error = NULL;
-  int object = launch_seal_object (check->object_path, NULL, &error);
+  int object = launch_seal_object (check->described.object, NULL, &error);
   if (object < 0)
     {
       *problem = g_strdup (error->message);
@@ -108,8 +60,8 @@ load (const PluginCheck *check, Carrier *carrier, gboolean is_to_run)
   g_autofree Frame *frame = g_new0 (Frame, 1);
   frame_begin (frame, FRAME_OP_LOAD_PLUGIN, FRAME_ASK, 0);
   frame_put_u32 (frame, is_to_run ? FRAME_LOAD_TO_RUN : FRAME_LOAD_TO_VERIFY);
-  frame_put_text (frame, check->file);
-  frame_put_bytes (frame, check->text, check->length);
+  frame_put_text (frame, check->described.file);
+  frame_put_bytes (frame, check->described.text, check->described.length);
   frame_put_text (frame, "k3q7a2m5c4d6e7f2g3h4i5j6k7");
   frame_put_text (frame, check->descriptor->sees_identity ? "user@example.org" : "");
   frame_put_text (frame, "example.org");
@@ -287,19 +239,17 @@ clear (PluginCheck *check)
 {
   if (check->data != NULL)
     remove_tree (check->data);
-  g_clear_pointer (&check->descriptor, descriptor_free);
-  g_free (check->file);
-  g_free (check->text);
-  g_free (check->object_path);
+  described_clear (&check->described);
   g_free (check->data);
 }
 
 static void
 check_parts (PluginCheck *check, DescriptorKind kind, char **problem)
 {
-  if (!read_descriptor (check, kind) || !check_bytes (check))
+  if (!described_read (&check->described, check->options->file, kind, check->report))
     return;
-  g_autoptr (Object) object = check_object (check->object_path, check->report);
+  check->descriptor = check->described.descriptor;
+  g_autoptr (Object) object = check_object (check->described.object, check->report);
   if (object == NULL)
     return;
   const ImportsGrant grant

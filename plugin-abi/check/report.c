@@ -3,13 +3,21 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#define MAX_FIGURES 2 /* of a row */
+
+typedef struct
+{
+  const char *unit;
+  double value;
+} Figure;
+
 typedef struct
 {
   ReportVerdict verdict;
   char *row;
   char *text;
-  const char *unit; /* NULL: no figure */
-  double value;
+  Figure figures[MAX_FIGURES];
+  guint n_figures;
 } Row;
 
 struct Report
@@ -63,8 +71,8 @@ clean (const char *text)
   return g_string_free (line, FALSE);
 }
 
-static G_GNUC_PRINTF (4, 0) Row *
-add (Report *report, ReportVerdict verdict, const char *name, const char *format, va_list rest)
+static G_GNUC_PRINTF (4, 0) void add (Report *report, ReportVerdict verdict, const char *name,
+                                      const char *format, va_list rest)
 {
   g_autofree char *text = g_strdup_vprintf (format, rest);
   Row *row = g_new0 (Row, 1);
@@ -72,7 +80,6 @@ add (Report *report, ReportVerdict verdict, const char *name, const char *format
   row->row = g_strdup (name);
   row->text = clean (text);
   g_ptr_array_add (report->rows, row);
-  return row;
 }
 
 void
@@ -90,10 +97,17 @@ report_add_figure (Report *report, ReportVerdict verdict, const char *row, const
 {
   va_list rest;
   va_start (rest, format);
-  Row *added = add (report, verdict, row, format, rest);
+  add (report, verdict, row, format, rest);
   va_end (rest);
-  added->unit = unit;
-  added->value = value;
+  report_note_figure (report, unit, value);
+}
+
+void
+report_note_figure (Report *report, const char *unit, double value)
+{
+  Row *row = report->rows->pdata[report->rows->len - 1];
+  g_assert (row->n_figures < MAX_FIGURES);
+  row->figures[row->n_figures++] = (Figure){ unit, value };
 }
 
 gboolean
@@ -117,8 +131,8 @@ print_json (const Report *report)
       const Row *row = report->rows->pdata[i];
       json_t *object = json_pack ("{s:s, s:s, s:s}", "row", row->row, "verdict", verdict_names[row->verdict],
                                   "text", row->text);
-      if (row->unit != NULL)
-        json_object_set_new (object, row->unit, json_real (row->value));
+      for (guint k = 0; k < row->n_figures; k++)
+        json_object_set_new (object, row->figures[k].unit, json_real (row->figures[k].value));
       json_array_append_new (rows, object);
     }
   g_autofree char *file = g_filename_display_name (report->file);

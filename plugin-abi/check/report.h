@@ -26,6 +26,9 @@ void report_add (Report *report, ReportVerdict verdict, const char *row, const c
 void report_add_figure (Report *report, ReportVerdict verdict, const char *row, const char *unit,
                         double value, const char *format, ...) G_GNUC_PRINTF (6, 7);
 
+/* Another number of the row that was added last. */
+void report_note_figure (Report *report, const char *unit, double value);
+
 gboolean report_is_fine (const Report *report);
 
 /* Prints it to standard output: a line a row, or one JSON object. */

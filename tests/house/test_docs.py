@@ -76,3 +76,13 @@ def test_links_between_documents_lead_somewhere():
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_metric_is_in_the_operators_table():
+    source = "".join(path.read_text() for path in (ROOT / "host-server").rglob("*.c"))
+    families = set(re.findall(r'"(stoa_[a-z_]+)"', source))
+    table = (ROOT / "docs/operator.md").read_text()
+    documented = set(re.findall(r"(stoa_[a-z_]+)", table))
+    assert len(families) > 30
+    assert families - documented == set()
+    assert documented - families == set()

@@ -1,13 +1,12 @@
 """GET /metrics, and alarm lines: said once and again after a while, for each thing that is stuck."""
 
-import http.client
-import re
 import sqlite3
 
 import pytest
 
 from lib.billing import MERCHANT
 from lib.market import Shop
+from lib.metrics import get, metrics
 from lib.process import wait_until
 
 QUIET = {"poll_s": "600", "expiry_grace_s": "60", "order_expiry_s": "3600", "sweep_s": "0.1"}
@@ -23,31 +22,6 @@ def open_shop(tmp_path):
     yield start
     for one in shops:
         one.stop()
-
-
-def get(shop, path="/metrics"):
-    connection = http.client.HTTPConnection(shop.host.addresses["http"], timeout=10)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    connection.close()
-    return answer, text
-
-
-def metrics(shop):
-    """{name{labels}: value}; every line is what Prometheus reads."""
-    answer, text = get(shop)
-    assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    samples, family = {}, None
-    for line in text.splitlines():
-        if line.startswith("# "):
-            family = line.split(" ")[2]
-            continue
-        match = re.fullmatch(r'([a-z_]+)(\{[a-z]+="(?:[^"\\]|\\.)*"\})? (-?[0-9.e+]+)', line)
-        assert match and match[1] == family, line
-        assert line.rsplit(" ", 1)[0] not in samples, "each once"
-        samples[line.rsplit(" ", 1)[0]] = float(match[3])
-    return samples
 
 
 def wait_metric(shop, name, value):

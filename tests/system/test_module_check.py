@@ -1,41 +1,19 @@
 """`host-module-check`: the samples of the tree are fine, and each fault fails the row that is about it and no other."""
 
 import hashlib
-import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
-from lib.process import BUILD, program
+from lib.check import check, failed, run, texts
+from lib.process import BUILD
 
 KEYGEN_ROWS = ["object", "exports", "imports", "load", "abi", "answer", "determinism", "uniqueness", "crashes", "limits",
                "speed"]
+OLD_KEYGEN_ROWS = ["descriptor", "hash", "object", "imports", "load", "answer", "determinism", "uniqueness", "crashes", "limits",
+                   "speed"]
 PLUGIN_ROWS = ["descriptor", "hash", "object", "imports", "symbols", "answer", "crashes", "limits", "speed"]
-
-
-def run(*arguments):
-    return subprocess.run([program("host-module-check"), *map(str, arguments)], capture_output=True, text=True, timeout=120,
-                          stdin=subprocess.DEVNULL)
-
-
-def check(kind, path, *arguments):
-    """Exit status, and what became of each row."""
-    result = run(kind, path, "--json", *arguments)
-    assert result.returncode in (0, 1), result.stderr
-    report = json.loads(result.stdout)
-    assert report["kind"] == kind and report["file"] == str(path)
-    assert report["fine"] is (result.returncode == 0)
-    return {row["row"]: row for row in report["rows"]}
-
-
-def failed(rows):
-    return {name for name, row in rows.items() if row["verdict"] == "failed"}
-
-
-def texts(rows):
-    return {name: (row["verdict"], row["text"]) for name, row in rows.items()}
 
 
 @pytest.mark.parametrize("name", ["weather", "signed"])
@@ -45,6 +23,66 @@ def test_the_sample_keygens_are_fine_over_ten_thousand_seeds(name):
     assert {row["verdict"] for row in rows.values()} == {"ok"}, texts(rows)
     assert rows["uniqueness"]["text"] == "10000 seeds, 10000 serials" and rows["uniqueness"]["duplicates"] == 0
     assert rows["speed"]["p50_us"] > 0
+
+
+def test_an_old_library_that_makes_keys_is_fine_over_ten_thousand_seeds():
+    rows = check("keygen", BUILD / "keygen-modules/almanac-keygen.legacy")
+    assert list(rows) == OLD_KEYGEN_ROWS
+    assert {row["verdict"] for row in rows.values()} == {"ok"}, texts(rows)
+    assert rows["answer"]["text"].startswith("ALM4-") and rows["uniqueness"]["text"] == "10000 seeds, 10000 serials"
+    assert rows["speed"]["p99_us"] >= rows["speed"]["p50_us"] > 0
+
+
+@pytest.fixture
+def old_keygen(tmp_path):
+    """The library of old keys, described so that it is asked for `what`."""
+    def make(what, sha256=None, returns="0=ok\n-4=seats\nnegative=error"):
+        shutil.copy(BUILD / "host-server/modules/liboldkeys.so", tmp_path / "liboldkeys.so")
+        digest = sha256 or hashlib.sha256((tmp_path / "liboldkeys.so").read_bytes()).hexdigest()
+        path = tmp_path / "old.legacy"
+        path.write_text(f"[Plugin]\nformat=1\nid=old-keys\nname=Old keys\nversion=1\nobject=liboldkeys.so\nsha256={digest}\n"
+                        f"[Symbols]\ninit=int old_init ()\nkeygen={what}\nmessage=cstr old_error (int code)\n"
+                        f"[Return keygen]\n{returns}\n"
+                        "[Provide]\nhost_customer=int (ptr buffer, int size) -> copy user 0\nhost_note=void (cstr text) -> log\n")
+        return path
+    return make
+
+
+OLD = 'int old_make (cstr "%s", buf 64 output, i32 sizeof(output), out i64 expires:yyyymmdd)'
+
+
+@pytest.mark.parametrize("what, expected, words", [
+    ("make", set(), None),
+    ("crash", {"answer", "crashes"}, "crashed by signal"),
+    ("exit", {"answer", "crashes"}, "exited with status 0"),
+    ("hang", {"answer", "crashes", "limits"}, "300 ms"),
+    ("nothing", {"answer", "crashes"}, "no serial"),
+    ("file", {"answer", "uniqueness"}, "denied"),
+    ("-8", {"answer", "crashes"}, "fault of its own"),
+])
+def test_an_old_librarys_fault_fails_the_row_that_is_about_it(old_keygen, what, expected, words):
+    rows = check("keygen", old_keygen(OLD % what), "--seeds=50", "--deadline=300")
+    assert failed(rows) == expected, texts(rows)
+    if words:
+        assert any(words in rows[name]["text"] for name in expected), texts(rows)
+
+
+def test_why_an_old_library_refused_is_told(old_keygen):
+    rows = check("keygen", old_keygen(OLD % "file"), "--seeds=5")
+    assert rows["answer"]["text"] == "the module says: denied; logged: the cupboard is locked"
+
+
+def test_old_keys_that_are_the_same_for_everybody_are_told_of(old_keygen):
+    same = 'cstr "%s"' % ("x" * 32)
+    rows = check("keygen", old_keygen(f"cstr old_all ({same}, cstr term, {same}, u32 0, u32 0, {same}, {same}, i64 0, u32 0)",
+                                      returns="nonnull=ok"), "--seeds=20")
+    assert failed(rows) == {"uniqueness"} and "18 of 20 seeds" in rows["uniqueness"]["text"], texts(rows)
+
+
+def test_another_object_or_no_keygen_is_named(old_keygen):
+    assert failed(check("keygen", old_keygen(OLD % "make", sha256="0" * 64))) == {"hash"}
+    rows = check("keygen", BUILD / "vendor-kit/plugins/dice/dice.legacy")
+    assert failed(rows) == {"load"} and "no keygen=" in rows["load"]["text"]
 
 
 @pytest.mark.parametrize("kind, path", [("legacy", "dice/dice.legacy"), ("legacy", "quotes/quotes.legacy"),

@@ -3,31 +3,22 @@ installed, upgraded, rolled back, revoked."""
 
 import base64
 import concurrent.futures
+import configparser
 import gzip
 import hashlib
-import http.client
 import io
-import itertools
 import json
 import os
-import pathlib
 import shutil
 import sqlite3
 import subprocess
 import tarfile
-import tempfile
 
 import pytest
 
-from lib.client import HostClient
 from lib.market import Shop
-from lib.package import VendorKey, pack, plugin_folder
+from lib.package import TOKENS, Line, VendorKey, fetch, make_device, open_ground, package_path, plugin_folder, runs, token_of
 from lib.process import program
-
-TOKENS = "urn:stoa:tokens:1"
-_numbers = itertools.count(1)
-NOBODY = 65534
-AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
 @pytest.fixture(scope="module")
@@ -41,55 +32,18 @@ def shop(tmp_path_factory):
 
 @pytest.fixture
 def ground():
-    """A folder that whoever runs the client can enter: plugins are for users, and root is not one."""
-    with tempfile.TemporaryDirectory(prefix="stoa-packages-") as folder:
-        os.chmod(folder, 0o755)
-        yield pathlib.Path(folder)
+    with open_ground() as folder:
+        yield folder
 
 
 @pytest.fixture
 def device(shop, ground):
-    def make(user=None):
-        folder = ground / f"device.{next(_numbers)}"
-        folder.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
-        return HostClient(folder, shop.host, user or shop.user("client"), prefix=AS_NOBODY if os.geteuid() == 0 else ())
-    return make
-
-
-class Line:
-    """A vendor's plugin on sale for nothing, and the key its packages are signed with."""
-
-    def __init__(self, shop, ground):
-        self.shop, self.ground = shop, ground
-        self.id = f"packed{next(_numbers)}"
-        shop.plugin(self.id, source="pool", price=0)
-        shop.fill(self.id, [f"SERIAL-{self.id}-{number}" for number in range(20)])
-        self.key = self.add_key()
-
-    def add_key(self, *options):
-        key = VendorKey(self.ground)
-        self.shop.host.hostctl("vendor", "key", "add", "acme", key.text, *options)
-        return key
-
-    def pack(self, version, *options, key=None, data="4K"):
-        return pack(plugin_folder(self.ground, self.id, version, data), key or self.key, *options)
-
-    def offer(self, version, *options, data="4K"):
-        [added] = self.shop.host.hostctl_json("package", "add", self.pack(version, *options, data=data))
-        return added
+    return lambda user=None: make_device(shop, ground, user)
 
 
 @pytest.fixture
 def line(shop, ground):
     return Line(shop, ground)
-
-
-def runs(one, plugin):
-    """The version that runs when the plugin is used."""
-    objects = one.must("plugin", "use", plugin, "--yes", "--", plugin)
-    return [found["text"] for found in objects if found.get("event") == "result"]
 
 
 def installed(one):
@@ -159,6 +113,44 @@ def test_an_upgrade_and_a_rollback_ask_for_what_was_not_agreed_to(line, device):
     assert runs(one, line.id) == ["1.0"]
     [shown] = one.must("plugin", "list")
     assert (shown["version"], shown["state"]) == ("1.0", "verified")
+
+
+def without_check(text):
+    for group in ("check=int packed_check (cstr serial)\n", "[Return check]\n0=ok\n-2=bad-serial\n"):
+        assert group in text
+        text = text.replace(group, "")
+    return text
+
+
+def needs_serial(one, plugin):
+    """What was found of the version in use."""
+    file = configparser.ConfigParser()
+    file.read(one.folder / "plugins" / plugin / "agreed")
+    return file["Verified"].getboolean("needs-serial")
+
+
+@pytest.mark.parametrize("changes", [(without_check, str), (str, without_check)], ids=["the newer judges", "the older judges"])
+def test_whether_a_version_judges_serials_comes_back_with_it(line, device, changes):
+    one = device()
+    for version, change in zip(("1.0", "2.0"), changes):
+        line.offer(version, change=change)
+        one.must("plugin", "install", line.id, "--yes")
+        assert needs_serial(one, line.id) is (change is str)
+    for version, change in (("1.0", changes[0]), ("2.0", changes[1])):
+        assert one.must("plugin", "rollback", line.id)[-1]["version"] == version
+        assert needs_serial(one, line.id) is (change is str)
+        assert runs(one, line.id) == [version]
+
+
+def test_a_keygen_is_neither_packed_nor_offered(line, ground):
+    def change(text):
+        head = text[:text.index("[Permissions]")]
+        return head + "[Symbols]\nkeygen=cstr packed_make (cstr user)\n"
+    folder = plugin_folder(ground, line.id, "1.0", change=change)
+    run = subprocess.run([program("host-module-check"), "pack", folder, "--key", line.key.path, "-o", ground / "keygen.stoa"],
+                         capture_output=True, text=True)
+    assert run.returncode == 1 and "belongs on a server" in run.stderr
+    assert not (ground / "keygen.stoa").exists()
 
 
 def test_without_an_earlier_version_there_is_no_rollback(line, device):
@@ -373,28 +365,6 @@ def test_a_member_that_claims_to_be_enormous_costs_no_memory(line, ground):
 
 
 # --- downloads and tokens
-
-
-def token_of(customer):
-    answer = customer.ask("set", f"<account-token xmlns='{TOKENS}'/>")
-    assert answer.get("type") == "result", answer
-    return answer[0].text
-
-
-def fetch(shop, path, token=None, **headers):
-    connection = http.client.HTTPConnection(shop.host.addresses["http"], timeout=10)
-    try:
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read()
-    finally:
-        connection.close()
-
-
-def package_path(line, version):
-    return f"/v1/plugins/{line.id}/{version}/{line.id}-{version}.stoa"
 
 
 def claims_of(token):
