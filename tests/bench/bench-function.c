@@ -116,8 +116,8 @@ run_paced (Bench *bench, guint rate, double seconds)
       gint64 due_ns = start_ns + bench->n_asked * pause_ns;
       if (bench->n_asked < n_calls && measure_get_ns () >= due_ns)
         ask (bench, measure_get_ns ());
-      else if (bench->n_asked < n_calls)
-        g_source_set_ready_time (timer, due_ns / 1000);
+      else if (bench->n_asked < n_calls && g_source_get_ready_time (timer) != due_ns / 1000)
+        g_source_set_ready_time (timer, due_ns / 1000); /* which wakes the loop: only once for each */
       g_main_context_iteration (NULL, bench->n_asked == n_calls || measure_get_ns () < due_ns);
     }
   g_source_destroy (timer);
