@@ -294,8 +294,10 @@ class Customer:
         return None if element.get("unchanged") == "true" else read_serials(element)
 
     def buy(self, plugin, request=None, timeout=10):
-        """The order element of the answer, or the error IQ."""
-        answer = self.ask("set", f"<order xmlns='{MARKET}' plugin='{plugin}' request='{request or uuid.uuid4()}'/>", timeout)
+        """The order element of the answer, or the error IQ. `plugin`: "game", or an item of it, "game/coins"."""
+        application, _, item = plugin.partition("/")
+        wanted = f"application='{application}' item='{item}'" if item else f"plugin='{plugin}'"
+        answer = self.ask("set", f"<order xmlns='{MARKET}' {wanted} request='{request or uuid.uuid4()}'/>", timeout)
         return answer[0] if answer.get("type") == "result" else answer
 
     def decline(self, order):
