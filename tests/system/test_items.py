@@ -1,4 +1,4 @@
-"""Buying inside an application, with the real host-server and billing-stub: the same order machine and books as
+"""Buying inside an application, with the real host-server, billing-stub and host-client: the same order machine and books as
 for a plugin, and the counter of the user's data that a purchase raises."""
 
 import json
@@ -12,6 +12,7 @@ from lib.crash import CrashingShop
 from lib.host import HostctlError
 from lib.items import ITEMS, ItemShop, Player
 from lib.market import MARKET
+from lib.plugins import Ground
 from lib.process import wait_until
 from lib.xmpp import StreamClosed, error_condition
 
@@ -25,6 +26,13 @@ def shop(tmp_path_factory):
         yield shop.start()
     finally:
         shop.stop()
+
+
+@pytest.fixture
+def ground(shop):
+    one = Ground(shop.host)
+    yield one
+    one.close()
 
 
 def assert_reconciled(shop):
@@ -365,3 +373,75 @@ def test_a_crash_neither_loses_nor_doubles_a_free_credit(crashing_shop, point):
     assert last.count("hello") == 1
     last.close()
     assert_reconciled(shop)
+
+
+# --- host-client
+
+
+def press(shop, url, action="pay"):
+    status, _text = shop.stub.press({"url": url}, action)
+    assert status == 303
+
+
+def charge_of(process):
+    for line in process.stdout:
+        shown = json.loads(line)
+        if "charge" in shown:
+            return shown["charge"]
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.fixture
+def device(shop, ground):
+    player = shop.player()
+    player.close()
+    return ground.device(player.name)
+
+
+def test_the_client_lists_and_buys(shop, device):
+    assert {row["item"]: row["counter"] for row in device.must("item", "list", "game")} == {"coins": 0, "hat": 0, "hello": 0}
+    code, objects, _err = device.run("item", "buy", "game", "coins")
+    assert code == 1 and "--yes is needed" in json.dumps(objects), "nobody is asked without a terminal"
+    assert [row for row in device.must("order") if row.get("item")] == []
+    process = device.spawn("--json", "item", "buy", "game", "coins", "--yes")
+    press(shop, charge_of(process))
+    last = [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()][-1]
+    assert process.returncode == 0 and (last["event"], last["plugin"], last["item"]) == ("bought", "game", "coins")
+    assert [row["counter"] for row in device.must("item", "list", "game") if row["item"] == "coins"] == [5]
+    assert device.must("item", "buy", "game", "hello", "--yes")[-1]["event"] == "bought"
+    assert [(row["plugin"], row.get("item")) for row in device.must("order")][0] == ("game", "hello")
+
+
+def test_the_client_says_why_not(shop, ground, device):
+    stranger = ground.device(shop.user())
+    code, objects, _err = stranger.run("item", "buy", "game", "coins", "--yes")
+    assert code == 1 and objects[-1]["text"] == "you are not licensed for its application"
+    code, objects, _err = device.run("item", "buy", "game", "gems")
+    assert code == 1 and "sells no item 'gems'" in json.dumps(objects)
+    assert device.run("item", "list", "chess")[0] == 1
+    process = device.spawn("--json", "item", "buy", "game", "coins", "--yes")
+    press(shop, charge_of(process), "decline")
+    out, _err = process.communicate(timeout=20)
+    assert process.returncode == 1 and json.loads(out.splitlines()[-1])["state"] == "declined"
+
+
+def test_a_purchase_goes_on_after_the_client_was_killed(shop, ground, device):
+    process = device.spawn("--json", "item", "buy", "game", "coins", "--yes")
+    url = charge_of(process)
+    process.kill()
+    process.communicate()
+    again = device.spawn("--json", "item", "buy", "game", "coins", "--yes")
+    assert charge_of(again) == url, "the same order"
+    again.kill()
+    again.communicate()
+    screen = ground.screen(device)
+    screen.wait("Pay at")
+    press(shop, url)
+    screen.wait("coins of game is yours")
+    screen.enter("/items game")
+    screen.wait("you have 5")
+    screen.enter("/buy game hat")
+    screen.wait("Buy Hat in game for 3.00 EUR?")
+    screen.enter("n")
+    screen.wait("was not bought, as you chose")
+    assert [row["item"] for row in device.must("order") if row.get("item")] == ["coins"]
