@@ -2,6 +2,7 @@
 for a plugin, and the counter of the user's data that a purchase raises."""
 
 import json
+import pathlib
 import sqlite3
 import uuid
 from xml.etree import ElementTree
@@ -11,11 +12,12 @@ import pytest
 from lib.crash import CrashingShop
 from lib.host import HostctlError
 from lib.items import ITEMS, ItemShop, Player
-from lib.market import MARKET
+from lib.market import MARKET, SERIALS
 from lib.plugins import Ground
-from lib.process import wait_until
+from lib.process import BUILD, wait_until
 from lib.xmpp import StreamClosed, error_condition
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 BOUGHT = "fulfilled/paid; payment 200; credit counted 5 of 5"
 
 
@@ -445,3 +447,119 @@ def test_a_purchase_goes_on_after_the_client_was_killed(shop, ground, device):
     screen.enter("n")
     screen.wait("was not bought, as you chose")
     assert [row["item"] for row in device.must("order") if row.get("item")] == ["coins"]
+
+
+# --- plugins ask, users decide
+
+
+@pytest.fixture(scope="module")
+def forecast_shop(shop):
+    shop.install(BUILD / "vendor-kit/functions/libforecast.so")
+    shop.game("forecast", items={"outlooks": {"name": "Outlooks", "price": 100, "amount": 2}},
+              functions={"user_data": "4K", "rate": 0, "module": "libforecast.so", "names": "forecast,places,outlook",
+                         "application_data": "64K"})
+    path = ROOT / "vendor-kit/functions/forecast/climate.csv"
+    shop.host.hostctl("resource", "put", "forecast", "climate.csv", path, "--kind", "table")
+    return shop
+
+
+def test_a_native_plugin_asks_and_the_user_decides(forecast_shop, ground):
+    shop = forecast_shop
+    player = shop.player("forecast")
+    device = ground.device(player.name)
+    assert "have you asked whether to buy something inside it" in json.dumps(
+        device.must("plugin", "install", ground.sample("forecast"), "--yes"))
+    screen = ground.screen(device)
+    screen.enter("/use forecast")
+    screen.wait("ready")
+    screen.enter("/outlook Lisbon")
+    screen.wait("forecast asks: Buy 2 of Outlooks in forecast for 1.00 EUR?")
+    screen.enter("n")
+    screen.wait("no outlook was bought")
+    assert [row for row in shop.host.hostctl_json("order", "list", player.name) if row["item"]] == []
+    screen.enter("/outlook Lisbon")
+    screen.wait("you cannot be asked now")  # a no stands for a minute
+
+    device = ground.device(player.name)
+    device.must("plugin", "install", ground.sample("forecast"), "--yes")
+    screen = ground.screen(device)
+    screen.enter("/use forecast")
+    screen.wait("ready")
+    screen.enter("/outlook Lisbon")
+    screen.wait("forecast asks: Buy 2 of Outlooks")
+    screen.enter("y")
+    screen.wait("Pay at")
+    [order] = [row["order"] for row in shop.host.hostctl_json("order", "list", player.name) if row["item"]]
+    player.press(player.ask("get", f"<order xmlns='{MARKET}' id='{order}'/>")[0])
+    screen.wait("[Forecast] Lisbon: January: ")
+    assert player.count("outlooks", "forecast") == 1, "one was used at once"
+
+
+def test_a_plugin_without_the_permission_cannot_ask(forecast_shop, ground):
+    player = forecast_shop.player("forecast")
+    device = ground.device(player.name)
+    text = (ROOT / "vendor-kit/plugins/forecast/forecast.plugin.in").read_text().replace("purchases=yes\n", "")
+    device.must("plugin", "install", ground.ship(BUILD / "vendor-kit/plugins/forecast/libforecast.so", text), "--yes")
+    code, _objects, _err = device.run("plugin", "use", "forecast", "--", "outlook", "Lisbon")
+    assert code == 5, "the extension is not there, so this sample does not start"
+
+
+def test_nobody_is_asked_by_a_script(forecast_shop, ground):
+    """plugin use --yes agrees to a registration, never to what a plugin wants bought."""
+    player = forecast_shop.player("forecast")
+    device = ground.device(player.name)
+    device.must("plugin", "install", ground.sample("forecast"), "--yes")
+    device.run("plugin", "use", "forecast", "--yes", "--", "outlook", "Lisbon")
+    assert [row for row in forecast_shop.host.hostctl_json("order", "list", player.name) if row["item"]] == []
+
+
+def test_a_library_asks_as_its_old_hosts_shop(shop, ground):
+    shop.game("anagrams", items={"hints": {"name": "Hints", "price": 0}}, source="pool")
+    player = shop.player()
+    [game] = player.ask("get", f"<serials xmlns='{SERIALS}'/>")[0]
+    shop.fill("anagrams", [anagrams_code(game.get("user"))])
+    order = player.buy("anagrams").get("id")
+    shop.wait_order(order, "fulfilled")
+    device = ground.device(player.name)
+    device.must("plugin", "install", anagrams(ground), "--yes")
+    device.must("serials")
+    screen = ground.screen(device)
+    screen.enter("/use anagrams")
+    screen.wait("ready")
+    screen.enter("/hint listen")
+    screen.wait("anagrams asks: Buy Hints in anagrams for free?")
+    screen.enter("n")
+    screen.wait("was not bought, as you chose")
+    screen.enter("/hint listen")
+    screen.wait("there was no hint to be had")
+    assert player.count("hints", "anagrams") == 0
+
+    device = ground.device(player.name)
+    device.must("plugin", "install", anagrams(ground), "--yes")
+    device.must("serials")
+    screen = ground.screen(device)
+    screen.enter("/use anagrams")
+    screen.wait("ready")
+    screen.enter("/hint listen")
+    screen.wait("anagrams asks: ")
+    screen.enter("y")
+    screen.wait("Hints of Anagrams is yours")
+    screen.enter("/hint listen")
+    screen.wait("[Anagrams] en...")
+    assert player.count("hints", "anagrams") == 1
+
+
+def anagrams(ground):
+    text = (ROOT / "vendor-kit/plugins/anagrams/anagrams.legacy.in").read_text()
+    return ground.ship(BUILD / "vendor-kit/plugins/anagrams/libanagrams.so", text, "legacy")
+
+
+def anagrams_code(owner):
+    """As the sample checks it."""
+    def crc(text, value):
+        for byte in text.encode():
+            value ^= byte
+            for _bit in range(8):
+                value = value >> 1 ^ (0xedb88320 if value & 1 else 0)
+        return value
+    return "ANA-%08X" % crc(owner, ~crc("eleven plus two", 0) & 0xffffffff)
