@@ -282,6 +282,11 @@ on_buy_items (Reply *reply, gpointer data)
       app_fail (app, EXIT_REFUSED, "'%s' sells no item '%s'", items->application, item);
       return;
     }
+  if (!items->is_licensed)
+    {
+      app_fail (app, EXIT_REFUSED, "you are not licensed for '%s'", items->application);
+      return;
+    }
   g_autofree char *question = market_view_item_question (items->application, entry);
   if (app_ask (question))
     dialogue_buy (app->state);

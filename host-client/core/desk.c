@@ -5,7 +5,9 @@
 #include "common/base/log.h"
 #include "host-client/core/jid.h"
 
-#include <host/module.h>
+#include <host/plugin.h>
+
+#define MAX_ITEMS 256 /* on the desk, beyond which no plugin adds one */
 
 static void
 desk_plugin_free (gpointer data)
@@ -192,7 +194,10 @@ static void
 on_plugin_wish (Plugin *process, const char *item, gpointer data)
 {
   DeskPlugin *plugin = data;
-  desk_item_wish (desk_need_item (plugin->desk, plugin->id, item));
+  if (g_hash_table_size (plugin->desk->items) < MAX_ITEMS)
+    desk_item_wish (desk_need_item (plugin->desk, plugin->id, item));
+  else
+    plugin_answer_wish (process, item, HOST_PURCHASE_FAILED, "too many different things were asked for");
 }
 
 /* ---- the dialogue's events ---- */

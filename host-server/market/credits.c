@@ -17,7 +17,7 @@ typedef struct
 static gboolean
 load (Db *db, const char *line, Credit *credit, GError **error)
 {
-  *credit = (Credit){ .state = LINE_ENDED };
+  *credit = (Credit){ .state = LINE_ENDED }; /* what is forgotten has ended, too */
   g_autoptr (DbQuery) query
       = db_query (db, "SELECT state, credited FROM item_line WHERE line = ?", "s", line);
   if (!turn_find (query, &credit->is_there, error))
@@ -93,11 +93,11 @@ credit_end (Turn *turn, const Purchase *purchase, GError **error)
 gboolean
 credits_forget (Turn *turn, const char *account, GError **error)
 {
-  return db_run (
-      turn->db, error,
-      "UPDATE item_line SET state = 'ended' WHERE line IN (SELECT l.id FROM purchase p JOIN purchase_line l"
-      " ON l.purchase = p.id WHERE p.account = ?)",
-      "s", account);
+  return db_run (turn->db, error,
+                 "UPDATE item_line SET state = 'forgotten' WHERE line IN (SELECT l.id FROM purchase p JOIN "
+                 "purchase_line l"
+                 " ON l.purchase = p.id WHERE p.account = ?)",
+                 "s", account);
 }
 
 gboolean

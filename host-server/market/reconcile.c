@@ -134,12 +134,15 @@ has_issue_job (Check *check, const char *line, GError **error)
   return exists (db_query (check->db, "SELECT 1 FROM job WHERE key >= ? AND key < ?", "ss", from, to), error);
 }
 
-/* What a fulfilled order has brought: the serial of a plugin, the credit of an item. */
 static gboolean
-has_delivery (Check *check, const OrderRow *order, GError **error)
+has_credit (Check *check, const OrderRow *order, GError **error)
 {
-  if (order->item[0] != '\0')
-    return exists (db_query (check->db, "SELECT 1 FROM item_line WHERE line = ?", "s", order->line), error);
+  return exists (db_query (check->db, "SELECT 1 FROM item_line WHERE line = ?", "s", order->line), error);
+}
+
+static gboolean
+has_serial (Check *check, const OrderRow *order, GError **error)
+{
   return exists (db_query (check->db, "SELECT 1 FROM issued_serial WHERE line = ?", "s", order->line), error)
          /* a renewal may have brought the serial that was there */
          || exists (db_query (check->db,
@@ -216,10 +219,10 @@ check_order (Check *check, const OrderRow *order, GError **error)
     report (check, "no-job", order->id, "it is %s, and no job makes the checkout", order->phase);
   if ((needs & NEEDS_ISSUE) != 0 && !has_issue_job (check, order->line, error))
     report (check, "no-job", order->id, "it is %s, and no job obtains the serial", order->phase);
-  if ((needs & NEEDS_SERIAL) != 0 && !has_delivery (check, order, error))
-    report (check, order->item[0] != '\0' ? "no-credit" : "no-serial", order->id,
-            "it is fulfilled, and %s its line",
-            order->item[0] != '\0' ? "nothing was credited for" : "no serial was bound to");
+  if ((needs & NEEDS_SERIAL) != 0 && order->item[0] == '\0' && !has_serial (check, order, error))
+    report (check, "no-serial", order->id, "it is fulfilled, and no serial was bound to its line");
+  if ((needs & NEEDS_SERIAL) != 0 && order->item[0] != '\0' && !has_credit (check, order, error))
+    report (check, "no-credit", order->id, "it is fulfilled, and nothing was credited for its line");
   if ((needs & IS_OPEN) != 0 && !order->is_open)
     report (check, "not-open", order->id, "it is %s, and a second order could be opened", order->phase);
   if ((needs & IS_ENDED) != 0 && order->is_open)
@@ -457,8 +460,8 @@ static gboolean
 count_used (Check *check, GError **error)
 {
   gboolean is_found;
-  g_autoptr (DbQuery) query
-      = db_query (check->db, "SELECT COUNT (*) FROM item_line WHERE state <> 'counted' AND credited > 0", "");
+  g_autoptr (DbQuery) query = db_query (
+      check->db, "SELECT COUNT (*) FROM item_line WHERE state IN ('disputed', 'ended') AND credited > 0", "");
   if (!turn_find (query, &is_found, error))
     return FALSE;
   check->count->used = db_get_int (query, 0);
@@ -484,7 +487,7 @@ check_items (Check *check, GError **error)
                  "SELECT i.line, 'it is ' || i.state || ', and its order ' || p.id || ' is ' || p.phase FROM"
                  " item_line i JOIN purchase_line l ON l.id = i.line JOIN purchase p ON p.id = l.purchase "
                  "WHERE"
-                 " i.state <> 'ended' AND p.phase NOT IN ('fulfilled', 'review', 'closed')",
+                 " i.state IN ('counted', 'disputed') AND p.phase NOT IN ('fulfilled', 'review', 'closed')",
                  ""),
              error)
          && check_counters (check, error) && count_used (check, error);

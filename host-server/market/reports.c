@@ -222,14 +222,14 @@ json_t *
 report_credit (Db *db, const char *line, GError **error)
 {
   GError *local = NULL;
-  g_autoptr (DbQuery) query = db_query (
-      db,
-      "SELECT i.state, l.amount, i.credited FROM item_line i JOIN purchase_line l ON l.id = i.line"
-      " WHERE i.line = ?",
-      "s", line);
+  g_autoptr (DbQuery) query = db_query (db,
+                                        "SELECT i.state, l.amount, i.credited, i.granted_us FROM item_line i "
+                                        "JOIN purchase_line l ON l.id = i.line"
+                                        " WHERE i.line = ?",
+                                        "s", line);
   if (db_next (query, &local))
-    return json_pack ("{s:s, s:I, s:I}", "state", db_get_text (query, 0), "amount", get_int (query, 1),
-                      "credited", get_int (query, 2));
+    return json_pack ("{s:s, s:I, s:I, s:o}", "state", db_get_text (query, 0), "amount", get_int (query, 1),
+                      "credited", get_int (query, 2), "granted", report_time (db_get_int (query, 3)));
   if (local != NULL)
     g_propagate_error (error, local);
   return NULL;

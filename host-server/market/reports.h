@@ -34,6 +34,7 @@ gboolean report_reviews (Db *db, json_t *rows, GError **error);
 /* application, item, name, price, currency, amount, state (on sale, retired), sold: of one application; NULL:
  * of all. */
 gboolean report_items (Db *db, const char *application, json_t *rows, GError **error);
-/* What became of a fulfilled line of an item: state, amount, credited. NULL without @error if it never was.
+/* What became of a fulfilled line of an item: state, amount, credited, granted. NULL without @error if it
+ * never was.
  */
 json_t *report_credit (Db *db, const char *line, GError **error);

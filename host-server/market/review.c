@@ -40,7 +40,7 @@ resolve_outcome_to_text (ResolveOutcome outcome)
     [RESOLVE_NO_ORDER] = "there is no such order",
     [RESOLVE_NOT_IN_REVIEW] = "the order is not in review",
     [RESOLVE_NO_MONEY] = "the money that is held does not suffice for that",
-    [RESOLVE_NO_SERIAL] = "nothing was delivered that the user could keep",
+    [RESOLVE_NO_SERIAL] = "no serial was issued that the user could keep, and no item credited",
     [RESOLVE_ANOTHER_OPEN] = "the user has another open order for the same",
   };
   return texts[outcome];

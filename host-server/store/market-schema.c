@@ -289,7 +289,7 @@ static const char *const steps[] = {
   "CREATE UNIQUE INDEX purchase_line_open ON purchase_line (account, plugin, item) WHERE is_open = 1;"
   "CREATE TABLE item_line ("
   "  line TEXT PRIMARY KEY REFERENCES purchase_line (id),"
-  "  state TEXT NOT NULL," /* counted | disputed | ended */
+  "  state TEXT NOT NULL," /* counted | disputed | ended | forgotten: with its account */
   "  credited BIGINT NOT NULL,"
   "  granted_us BIGINT NOT NULL)",
 };

@@ -198,12 +198,16 @@ class Shop:
     # --- what is on sale
 
     def plugin(self, name, *, source, price=500, base=None, module=None, fallback=None, term=None, currency="EUR",
-               policy=None):
+               policy=None, items=None):
+        """`items`: what is sold inside it, {id: its group}."""
         groups = {"Plugin": {"id": name, "name": name.capitalize(), "vendor": "acme", "version": "1.0",
                              "summary": f"all about {name}", "price": price, "currency": currency, "term": term},
                   "Serial": {"source": source, "module": module, "fallback": fallback, "policy": policy}}
         if base:
             groups["PluginServer"] = {"base": base}
+        if items:
+            groups["Functions"] = {"user_data": "4K"}
+            groups.update({f"Item {item}": keys for item, keys in items.items()})
         path = self.folder / f"{name}.manifest"
         path.write_text(key_file(groups))
         self.host.hostctl("plugin", "add", path)

@@ -323,7 +323,7 @@ def test_case_resolve_as_fulfilled(tmp_path):
 
 def test_case_resolve_as_fulfilled_needs_a_serial_that_is_good(shop, in_review):
     """What the vendor was asked to void is of no use to anybody."""
-    with pytest.raises(HostctlError, match="nothing was delivered that the user could keep"):
+    with pytest.raises(HostctlError, match="no serial was issued that the user could keep"):
         shop.host.hostctl("order", "resolve", in_review.id, "--as", "fulfilled")
     in_review.settle(books="review/paid; payment 500; serial issued, serial issued", provider="paid: 500", vendor="void, void",
                      serial="revoked", told="")

@@ -219,7 +219,7 @@ def test_case_item_account_removed(shop):
     case.settle_books(books="refunded/refunded; payment 200, refund 200; back 200 confirmed",
                       provider="paid: 200 (refund 200 done)", vendor="")
     kept.refund_there(300)
-    kept.settle_books(books="refunded/refunded; payment 300, refund 300; credit ended 1 of 1",
+    kept.settle_books(books="refunded/refunded; payment 300, refund 300; credit forgotten 1 of 1",
                       provider="paid: 300 (refund 300 done)", vendor="")
     with sqlite3.connect(shop.host.data / "market.db") as db:
         assert db.execute("SELECT COUNT (*) FROM function_value WHERE key = 'item/hat' AND account ="
