@@ -262,8 +262,7 @@ try_later (Dialogue *dialogue)
     dialogue->retry = g_timeout_add_seconds (RETRY_S, on_retry, dialogue);
 }
 
-/* The market's reason not to sell. What is said to a user about an item names no serial, so its words are the
- * better ones. */
+/* The market's reason not to sell: for scripts, which know those words of plugins; of an item, for people. */
 static const char *
 peek_refusal (const Dialogue *dialogue, const StanzaError *error)
 {
