@@ -12,7 +12,8 @@ struct DeskItem
   char *key;
   char *name; /* for people */
   Dialogue *dialogue;
-  gboolean is_wish; /* its plugin waits to be told */
+  gboolean is_wish;    /* its plugin wanted it last */
+  gboolean is_awaited; /* its plugin waits to be told */
   gboolean is_dead;
   guint pending; /* replies that will come */
 };
@@ -113,7 +114,7 @@ tell_plugin (DeskItem *item, const DialogueView *view)
   const char *reason = view->text[0] != '\0' ? view->text
                        : view->order != NULL ? order_state_to_text (view->order->state)
                                              : "";
-  item->is_wish = FALSE;
+  item->is_awaited = FALSE;
   if (plugin != NULL && plugin->plugin != NULL)
     plugin_answer_wish (plugin->plugin, item->id, outcome, outcome == HOST_PURCHASE_FAILED ? reason : "");
 }
@@ -122,10 +123,10 @@ static void
 on_end (Dialogue *dialogue, const DialogueView *view, gpointer data)
 {
   DeskItem *item = data;
-  gboolean was_wish = item->is_wish;
+  gboolean was_awaited = item->is_awaited;
   if (item->desk->events.end_item != NULL)
     item->desk->events.end_item (item, view, item->desk->data);
-  if (was_wish)
+  if (was_awaited)
     tell_plugin (item, view);
 }
 
@@ -154,13 +155,14 @@ desk_need_item (Desk *desk, const char *plugin, const char *id)
 void
 desk_item_want (DeskItem *item)
 {
+  item->is_wish = FALSE;
   dialogue_use (item->dialogue);
 }
 
 void
 desk_item_wish (DeskItem *item)
 {
-  item->is_wish = TRUE;
+  item->is_wish = item->is_awaited = TRUE;
   dialogue_use (item->dialogue);
 }
 
