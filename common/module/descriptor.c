@@ -245,6 +245,8 @@ read_permission (Parser *parser, Entry *entry)
     descriptor->sees_identity = parser_read_yes_no (parser, entry);
   else if (strcmp (key, "functions") == 0 && !descriptor->is_keygen)
     descriptor->calls_functions = parser_read_yes_no (parser, entry);
+  else if (strcmp (key, "purchases") == 0 && !descriptor->is_keygen)
+    descriptor->asks_purchases = parser_read_yes_no (parser, entry);
   else if (strcmp (key, "messages") == 0 && descriptor->kind == DESCRIPTOR_NATIVE)
     {
       if (strcmp (entry->value, "none") == 0)

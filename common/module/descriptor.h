@@ -234,6 +234,7 @@ typedef enum
                           * the answer of the command that runs */
   DESCRIPTOR_DO_COPY,    /* `-> copy serial`: writes a variable to its argument `buffer` of `size` bytes */
   DESCRIPTOR_DO_FUNCTION, /* `-> function NAME`: calls a function on the server with its argument `input` */
+  DESCRIPTOR_DO_PURCHASE, /* `-> purchase ITEM`: has the user asked to buy it, and returns how that stands */
   DESCRIPTOR_DO_READY,    /* `-> ready`: what `thread=yes` started is at work */
 } DescriptorAction;
 
@@ -251,7 +252,7 @@ typedef struct
   int64_t value;     /* what it returns */
   bool has_value;    /* of a copy: else it returns the text's length */
   bool is_callback;  /* some call or table passes its address */
-  char function[65]; /* of DESCRIPTOR_DO_FUNCTION */
+  char target[65];   /* the function that is called, the item that is bought */
 } DescriptorProvide;
 
 /* One word of a table that the object is given. */
@@ -314,6 +315,7 @@ typedef struct
   bool has_threads;
   bool sees_identity;
   bool calls_functions;        /* native */
+  bool asks_purchases;
   DescriptorMessages messages; /* native */
 
   /* [Limits] */

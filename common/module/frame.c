@@ -38,8 +38,8 @@ static const FrameRow rows[] = {
   { FRAME_OP_KV_PUT, FRAME_FROM_RUNNER, FRAME_PHASE_CALL, FRAME_GRANT_USER_DATA, FRAME_ASK, "kv-put", "sub",
     "u" },
 
-  /* what for, the descriptor's file name, its text, user, jid or "", domain, serial or "", locale, expiry. The
-     answer: FRAME_LOADED_ bits */
+  /* what for, the descriptor's file name, its text, user, jid or "", domain, serial or "", locale, expiry.
+     The answer: FRAME_LOADED_ bits */
   { FRAME_OP_LOAD_PLUGIN, FRAME_FROM_HOST, FRAME_PHASE_START | FRAME_PHASE_LOAD, 0, FRAME_ASK, "load-plugin",
     "usbsssssx", "u" },
   /* phase. The answer: DescriptorClass, the expiry it reported or 0, its words or ours */
@@ -73,10 +73,20 @@ static const FrameRow rows[] = {
   { FRAME_OP_REQUEST_FUNCTION, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_FUNCTIONS, FRAME_EVENT,
     "request-function", "usb", NULL },
   /* that number, HostResult, reason, what it returned */
-  { FRAME_OP_FUNCTION_RESULT, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_ASK, "function-result", "uusb", "" },
+  { FRAME_OP_FUNCTION_RESULT, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_ASK, "function-result", "uusb",
+    "" },
   /* function, argument. The answer: HostResult, reason, what it returned */
   { FRAME_OP_RUN_FUNCTION, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_FUNCTIONS, FRAME_ASK,
     "run-function", "sb", "usb" },
+  /* item */
+  { FRAME_OP_ASK_PURCHASE, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_PURCHASES, FRAME_ASK,
+    "ask-purchase", "s", "" },
+  /* HostPurchaseOutcome, item, reason */
+  { FRAME_OP_PURCHASE_RESULT, FRAME_FROM_HOST, FRAME_PHASE_SERVE, 0, FRAME_ASK, "purchase-result", "uss",
+    "" },
+  /* item. The answer: HostPurchaseOutcome or FRAME_PURCHASE_… */
+  { FRAME_OP_POLL_PURCHASE, FRAME_FROM_RUNNER, FRAME_PHASE_SERVE, FRAME_GRANT_PURCHASES, FRAME_ASK,
+    "poll-purchase", "s", "u" },
 };
 
 const FrameRow *

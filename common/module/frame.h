@@ -73,6 +73,7 @@ typedef enum
   FRAME_GRANT_SEND_MESSAGES = 4,
   FRAME_GRANT_FUNCTIONS = 8,
   FRAME_GRANT_USER_DATA = 16, /* a server function: the data of the user whose call it is */
+  FRAME_GRANT_PURCHASES = 32,
 } FrameGrant;
 
 typedef enum
@@ -96,8 +97,8 @@ typedef enum
 
   /* a call's own channel; the module's process learns what is asked here, so that nothing of one call is ever
    * in the memory of the next */
-  FRAME_OP_HELLO = 48,  /* runner: the process that runs the call; the kernel attests its id */
-  FRAME_OP_CALL_KEYGEN, /* host: make a serial */
+  FRAME_OP_HELLO = 48,    /* runner: the process that runs the call; the kernel attests its id */
+  FRAME_OP_CALL_KEYGEN,   /* host: make a serial */
   FRAME_OP_CALL_FUNCTION, /* host: run a protected function */
   FRAME_OP_KV_GET,        /* runner: a value of the user's data */
   FRAME_OP_KV_PUT,        /* runner: keep or forget a value of the user's data, if the call ends well */
@@ -120,6 +121,9 @@ typedef enum
   FRAME_OP_REQUEST_FUNCTION, /* runner: a native plugin calls a function; FUNCTION_RESULT follows */
   FRAME_OP_FUNCTION_RESULT,  /* host: how that ended */
   FRAME_OP_RUN_FUNCTION,     /* runner: a legacy plugin calls a function and waits for its result */
+  FRAME_OP_ASK_PURCHASE,     /* runner: a native plugin has the user asked to buy; PURCHASE_RESULT follows */
+  FRAME_OP_PURCHASE_RESULT,  /* host: what became of it */
+  FRAME_OP_POLL_PURCHASE,    /* runner: a legacy plugin has the user asked, or learns how that stands */
 } FrameOp;
 
 /* What FRAME_OP_LOAD_PLUGIN is for, and what its answer says. */
@@ -131,6 +135,14 @@ enum
 enum
 {
   FRAME_LOADED_NEEDS_SERIAL = 1,
+};
+
+/* What FRAME_OP_POLL_PURCHASE answers beside a HostPurchaseOutcome. */
+enum
+{
+  FRAME_PURCHASE_WAITING = 0, /* the user is being asked, or pays */
+  FRAME_PURCHASE_NOT_NOW
+  = 4, /* the user is not asked: another purchase is open, or it was asked for too often */
 };
 
 /* What FRAME_OP_CALL_FUNCTION answers beside a HostResult: it said that it wrote more than there was room for. */

@@ -91,6 +91,8 @@ package_dup_permissions (const Descriptor *descriptor)
     g_ptr_array_add (parts, g_strdup (messages[descriptor->messages]));
   if (descriptor->calls_functions)
     g_ptr_array_add (parts, g_strdup ("functions"));
+  if (descriptor->asks_purchases)
+    g_ptr_array_add (parts, g_strdup ("purchases"));
   g_ptr_array_add (parts, NULL);
   return g_strjoinv ("; ", (char **)parts->pdata);
 }

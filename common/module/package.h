@@ -96,7 +96,7 @@ const PackageMember *package_find_member (const Package *package, const char *na
 GBytes *package_write (const char *folder, EVP_PKEY *key, gboolean is_restricted, GError **error);
 
 /* What a descriptor asks for as one line: "connect=HOST:PORT,…; data=BYTES; read=PATH,…; threads; identity;
- * messages=see|send; functions", without what it does not ask for. The caller frees it. */
+ * messages=see|send; functions; purchases", without what it does not ask for. The caller frees it. */
 char *package_dup_permissions (const Descriptor *descriptor);
 
 /* -1, 0, 1 as @a is older than, the same as, or newer than @b. Runs of digits compare as numbers, other

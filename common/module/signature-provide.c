@@ -117,28 +117,49 @@ read_copy (Reader *reader, DescriptorProvide *provide)
     (void)read_returned (reader, provide);
 }
 
-/* The name behind `-> function`: what the server calls it. */
+/* What the server calls it: begins with one of @first and goes on with @rest. False: there is none here. */
+static bool
+read_target (Reader *reader, DescriptorProvide *provide, const char *first, const char *rest)
+{
+  char c = reader_peek (reader);
+  size_t length = c != '\0' && strchr (first, c) != NULL ? strspn (reader->next, rest) : 0;
+
+  if (length == 0 || length >= sizeof provide->target)
+    return false;
+  memcpy (provide->target, reader->next, length);
+  reader->next += length;
+  return true;
+}
+
 static void
 read_function (Reader *reader, DescriptorProvide *provide)
 {
   static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-  char c = reader_peek (reader);
-  size_t length = c != '\0' && strchr (first, c) != NULL ? strspn (reader->next, rest) : 0;
 
   provide->action = DESCRIPTOR_DO_FUNCTION;
-  if (length == 0 || length >= sizeof provide->function)
+  if (!read_target (reader, provide, first, rest))
     reader_refuse (reader, "which function? '-> function NAME'");
   else if (provide->result != DESCRIPTOR_CSTR || provide->text_arg < 0
            || provide->args[provide->text_arg] != DESCRIPTOR_CSTR)
     reader_refuse (reader, "a function is 'cstr (cstr input)'");
   else if (!reader->descriptor->calls_functions)
     reader_refuse (reader, "a function needs functions=yes in [Permissions]");
-  else
-    {
-      memcpy (provide->function, reader->next, length);
-      reader->next += length;
-    }
+}
+
+static void
+read_purchase (Reader *reader, DescriptorProvide *provide)
+{
+  static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+  static const char rest[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
+
+  provide->action = DESCRIPTOR_DO_PURCHASE;
+  if (!read_target (reader, provide, first, rest))
+    reader_refuse (reader, "which item? '-> purchase ITEM'");
+  else if (!descriptor_type_is_integer (provide->result))
+    reader_refuse (reader, "a purchase needs an integer result");
+  else if (!reader->descriptor->asks_purchases)
+    reader_refuse (reader, "a purchase needs purchases=yes in [Permissions]");
 }
 
 static void
@@ -161,6 +182,8 @@ read_action (Reader *reader, DescriptorProvide *provide)
     }
   else if (strcmp (word, "function") == 0 && reader->use == SIGNATURE_PLAIN)
     read_function (reader, provide);
+  else if (strcmp (word, "purchase") == 0 && reader->use == SIGNATURE_PLAIN)
+    read_purchase (reader, provide);
   else if (strcmp (word, "copy") == 0)
     read_copy (reader, provide);
   else if (strcmp (word, "ready") == 0 && reader->use == SIGNATURE_PLAIN)

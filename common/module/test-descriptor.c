@@ -192,7 +192,7 @@ static void
 test_native_metadata_has_no_calls (void)
 {
   const char native[] = "[Plugin]\nabi=1\nid=reminders\nname=Reminders\nversion=1\nobject=r.so\nsha256=" SHA
-                        "\n[Permissions]\nmessages=send\nfunctions=yes\ndata=64K\n";
+                        "\n[Permissions]\nmessages=send\nfunctions=yes\npurchases=yes\ndata=64K\n";
   const char calls[] = "[Plugin]\nabi=1\nid=r\nname=R\nversion=1\nobject=r.so\nsha256=" SHA "\n[Symbols]\n";
   DescriptorError error;
   Descriptor *d = descriptor_parse ("r.plugin", DESCRIPTOR_NATIVE, native, strlen (native), &error);
@@ -200,11 +200,43 @@ test_native_metadata_has_no_calls (void)
   g_assert_nonnull (d);
   g_assert_cmpint (d->messages, ==, DESCRIPTOR_MESSAGES_SEND);
   g_assert_true (d->calls_functions);
+  g_assert_true (d->asks_purchases);
   g_assert_false (d->needs_serial);
   g_assert_cmpuint (d->restarts, ==, 3);
   descriptor_free (d);
   g_assert_null (descriptor_parse ("r.plugin", DESCRIPTOR_NATIVE, calls, strlen (calls), &error));
   g_assert_cmpstr (error.text, ==, "r.plugin:8: [Symbols]: unknown group");
+}
+
+static void
+test_a_purchase_needs_an_item_a_number_and_a_permission (void)
+{
+  static const struct
+  {
+    const char *permission, *provide, *problem; /* NULL: it is good */
+  } rows[] = {
+    { "purchases=yes", "shop=int () -> purchase five.coins-2", NULL },
+    { "purchases=yes", "shop=i64 (cstr text) -> purchase coins", NULL },
+    { "purchases=yes", "shop=int () -> purchase", "which item? '-> purchase ITEM'" },
+    { "purchases=yes", "shop=int () -> purchase Coins", "which item? '-> purchase ITEM'" },
+    { "purchases=yes", "shop=cstr () -> purchase coins", "a purchase needs an integer result" },
+    { "purchases=no", "shop=int () -> purchase coins", "a purchase needs purchases=yes in [Permissions]" },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%s[Permissions]\n%s\n[Provide]\n%s\n", HEAD,
+                                               rows[i].permission, rows[i].provide);
+      DescriptorError error;
+      Descriptor *d = descriptor_parse ("w", DESCRIPTOR_LEGACY, text, strlen (text), &error);
+
+      g_test_message ("%s", rows[i].provide);
+      g_assert_cmpint (d != NULL, ==, rows[i].problem == NULL);
+      if (d == NULL)
+        g_assert_nonnull (strstr (error.text, rows[i].problem));
+      else
+        g_assert_cmpint (d->provides[0].action, ==, DESCRIPTOR_DO_PURCHASE);
+      descriptor_free (d);
+    }
 }
 
 static void
@@ -232,6 +264,8 @@ main (int argc, char **argv)
   g_test_add_func ("/descriptor/a-missing-key-is-named", test_a_missing_key_is_named);
   g_test_add_func ("/descriptor/too-long-or-nul-is-refused", test_too_long_or_nul_is_refused);
   g_test_add_func ("/descriptor/native-metadata-has-no-calls", test_native_metadata_has_no_calls);
+  g_test_add_func ("/descriptor/a-purchase-needs-an-item-a-number-and-a-permission",
+                   test_a_purchase_needs_an_item_a_number_and_a_permission);
   g_test_add_func ("/descriptor/results-without-rules-follow-their-type",
                    test_results_without_rules_follow_their_type);
   return g_test_run ();

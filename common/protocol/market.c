@@ -199,6 +199,8 @@ catalog_write_result (const Catalog *catalog, GString *out)
       text_append_xml_attribute (out, "term", entry->term);
       text_append_xml_attribute (out, "summary", entry->summary);
       text_append_xml_attribute (out, "owned", entry->is_owned ? "true" : "false");
+      if (entry->n_items > 0)
+        append_int (out, "items", entry->n_items);
       if (entry->package != NULL)
         {
           text_append_xml_attribute (out, "package", entry->package);
@@ -229,6 +231,7 @@ read_catalog_entry (TreeReader *reader, xmpp_stanza_t *element)
   entry->sha256 = g_strdup (tree_get (reader, element, "sha256"));
   entry->size = tree_get_int (reader, element, "size", MAX_INT, 0);
   entry->permissions = g_strdup (tree_get (reader, element, "permissions"));
+  entry->n_items = tree_get_int (reader, element, "items", MAX_INT, 0);
   return entry;
 }
 
@@ -248,6 +251,113 @@ catalog_read (xmpp_stanza_t *element, GError **error)
     if (g_strcmp0 (xmpp_stanza_get_name (child), "plugin") == 0)
       g_ptr_array_add (catalog->entries, read_catalog_entry (&reader, child));
   return tree_reader_finish (&reader, error) ? g_steal_pointer (&catalog) : NULL;
+}
+
+void
+item_entry_free (ItemEntry *entry)
+{
+  if (entry == NULL)
+    return;
+  g_free (entry->id);
+  g_free (entry->name);
+  g_free (entry->currency);
+  g_free (entry);
+}
+
+static void
+free_item_entry (gpointer entry)
+{
+  item_entry_free (entry);
+}
+
+Items *
+items_new (const char *application)
+{
+  Items *items = g_new0 (Items, 1);
+  items->application = g_strdup (application);
+  items->entries = g_ptr_array_new_with_free_func (free_item_entry);
+  return items;
+}
+
+void
+items_free (Items *items)
+{
+  if (items == NULL)
+    return;
+  g_free (items->application);
+  g_ptr_array_unref (items->entries);
+  g_free (items);
+}
+
+void
+items_write_request (const char *application, GString *out)
+{
+  g_string_append (out, "<items xmlns='" NS_MARKET "'");
+  text_append_xml_attribute (out, "application", application);
+  g_string_append (out, "/>");
+}
+
+void
+items_write_result (const Items *items, GString *out)
+{
+  g_string_append (out, "<items xmlns='" NS_MARKET "'");
+  text_append_xml_attribute (out, "application", items->application);
+  text_append_xml_attribute (out, "licensed", items->is_licensed ? "true" : "false");
+  g_string_append_c (out, '>');
+  for (guint i = 0; i < items->entries->len; i++)
+    {
+      const ItemEntry *entry = g_ptr_array_index (items->entries, i);
+      g_string_append (out, "<item");
+      text_append_xml_attribute (out, "id", entry->id);
+      text_append_xml_attribute (out, "name", entry->name);
+      append_int (out, "price", entry->price_minor);
+      text_append_xml_attribute (out, "currency", entry->currency);
+      append_int (out, "amount", entry->amount);
+      append_int (out, "counter", entry->counter);
+      g_string_append (out, "/>");
+    }
+  g_string_append (out, "</items>");
+}
+
+static ItemEntry *
+read_item_entry (TreeReader *reader, xmpp_stanza_t *element)
+{
+  ItemEntry *entry = g_new0 (ItemEntry, 1);
+  entry->id = g_strdup (tree_need_id (reader, element, "id"));
+  entry->name = g_strdup (tree_need (reader, element, "name"));
+  entry->price_minor = tree_get_int (reader, element, "price", MAX_INT, 0);
+  entry->currency = g_strdup (tree_get (reader, element, "currency"));
+  entry->amount = tree_get_int (reader, element, "amount", MAX_INT, 1);
+  entry->counter = tree_get_int (reader, element, "counter", MAX_INT, 0);
+  return entry;
+}
+
+Items *
+items_read (xmpp_stanza_t *element, GError **error)
+{
+  TreeReader reader = { NULL };
+  g_autoptr (Items) items = items_new (NULL);
+
+  tree_expect (&reader, element, "items", NS_MARKET);
+  items->application = g_strdup (tree_need_id (&reader, element, "application"));
+  items->is_licensed = tree_get_bool (&reader, element, "licensed");
+  for (xmpp_stanza_t *child = reader.error == NULL ? xmpp_stanza_get_children (element) : NULL; child != NULL;
+       child = xmpp_stanza_get_next (child))
+    if (g_strcmp0 (xmpp_stanza_get_name (child), "item") == 0)
+      g_ptr_array_add (items->entries, read_item_entry (&reader, child));
+  return tree_reader_finish (&reader, error) ? g_steal_pointer (&items) : NULL;
+}
+
+const ItemEntry *
+items_find (const Items *items, const char *id)
+{
+  for (guint i = 0; i < items->entries->len; i++)
+    {
+      const ItemEntry *entry = g_ptr_array_index (items->entries, i);
+      if (g_strcmp0 (entry->id, id) == 0)
+        return entry;
+    }
+  return NULL;
 }
 
 static const char *const order_states[] = { "awaiting-payment", "paid",      "fulfilled", "declined", "expired",
@@ -278,9 +388,31 @@ order_view_free (OrderView *order)
     return;
   g_free (order->id);
   g_free (order->plugin);
+  g_free (order->item);
   g_free (order->currency);
   g_free (order->charge_url);
   g_free (order);
+}
+
+/* What an order is about: a plugin, or an item of an application. */
+static void
+append_wanted (GString *out, const char *plugin, const char *item)
+{
+  text_append_xml_attribute (out, item != NULL ? "application" : "plugin", plugin);
+  text_append_xml_attribute (out, "item", item);
+}
+
+static void
+read_wanted (TreeReader *reader, xmpp_stanza_t *element, char **plugin, char **item)
+{
+  const char *application = tree_get (reader, element, "application");
+  if ((tree_get (reader, element, "item") == NULL) != (application == NULL))
+    tree_fail (reader, "<order/>: 'application' and 'item' belong together");
+  if (application != NULL && tree_get (reader, element, "plugin") != NULL)
+    tree_fail (reader, "<order/>: it is for a 'plugin' or for an 'item', not for both");
+  *item = application != NULL ? g_strdup (tree_need_id (reader, element, "item")) : NULL;
+  *plugin = application != NULL ? g_strdup (tree_need_id (reader, element, "application"))
+                                : g_strdup (tree_get (reader, element, "plugin"));
 }
 
 static void
@@ -289,7 +421,7 @@ append_order (const OrderView *order, const char *ns, GString *out)
   g_string_append (out, "<order");
   text_append_xml_attribute (out, "xmlns", ns);
   text_append_xml_attribute (out, "id", order->id);
-  text_append_xml_attribute (out, "plugin", order->plugin);
+  append_wanted (out, order->plugin, order->item);
   text_append_xml_attribute (out, "state", order_state_to_text (order->state));
   if (order->price_minor >= 0)
     append_int (out, "price", order->price_minor);
@@ -327,7 +459,7 @@ order_view_read (xmpp_stanza_t *element, GError **error)
   const char *state = tree_need (&reader, element, "state");
   if (state != NULL && !order_state_from_text (state, &order->state))
     tree_fail (&reader, "<order/>: unknown state '%s'", state);
-  order->plugin = g_strdup (tree_get (&reader, element, "plugin"));
+  read_wanted (&reader, element, &order->plugin, &order->item);
   order->price_minor = tree_get_int (&reader, element, "price", MAX_INT, -1);
   order->currency = g_strdup (tree_get (&reader, element, "currency"));
   order->expires_us = tree_get_time_us (&reader, element, "expires");
@@ -341,6 +473,7 @@ void
 order_request_clear (OrderRequest *request)
 {
   g_clear_pointer (&request->plugin, g_free);
+  g_clear_pointer (&request->item, g_free);
   g_clear_pointer (&request->request, g_free);
   g_clear_pointer (&request->id, g_free);
 }
@@ -349,7 +482,7 @@ void
 order_request_write (const OrderRequest *request, GString *out)
 {
   g_string_append (out, "<order xmlns='" NS_MARKET "'");
-  text_append_xml_attribute (out, "plugin", request->plugin);
+  append_wanted (out, request->plugin, request->item);
   text_append_xml_attribute (out, "request", request->request);
   text_append_xml_attribute (out, "id", request->id);
   if (request->kind == ORDER_REQUEST_DECLINE)
@@ -378,7 +511,9 @@ order_request_read (xmpp_stanza_t *element, gboolean is_set, OrderRequest *reque
       request->kind = ORDER_REQUEST_BUY;
       if (!is_set)
         tree_fail (&reader, "<order/>: 'id' is missing");
-      request->plugin = g_strdup (tree_need_id (&reader, element, "plugin"));
+      read_wanted (&reader, element, &request->plugin, &request->item);
+      if (request->item == NULL)
+        tree_need_id (&reader, element, "plugin");
       request->request = g_strdup (tree_need (&reader, element, "request"));
       if (request->request != NULL && strlen (request->request) > ORDER_MAX_REQUEST_ID)
         tree_fail (&reader, "<order/>: 'request' is longer than %d bytes", ORDER_MAX_REQUEST_ID);

@@ -44,6 +44,7 @@ typedef struct
   char *sha256;      /* of the file, hex */
   gint64 size;       /* bytes */
   char *permissions; /* what it asks for; "" nothing */
+  gint64 n_items;    /* what can be bought inside it */
 } CatalogEntry;
 
 void catalog_entry_free (CatalogEntry *entry);
@@ -68,6 +69,38 @@ void catalog_write_result (const Catalog *catalog, GString *out);
 /* Reads either; NULL with PROTOCOL_ERROR. */
 Catalog *catalog_read (xmpp_stanza_t *element, GError **error);
 
+/* What can be bought inside an application. */
+typedef struct
+{
+  char *id;
+  char *name;
+  gint64 price_minor; /* 0: free, no billing step */
+  char *currency;     /* ISO 4217 */
+  gint64 amount;      /* by how much one purchase raises the counter */
+  gint64 counter;     /* what the user has of it */
+} ItemEntry;
+
+void item_entry_free (ItemEntry *entry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItemEntry, item_entry_free)
+
+/* `<items/>`: a request, or the answer. */
+typedef struct
+{
+  char *application;
+  gboolean is_licensed; /* the user may buy them */
+  GPtrArray *entries;   /* of ItemEntry, owned */
+} Items;
+
+Items *items_new (const char *application);
+void items_free (Items *items);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Items, items_free)
+void items_write_request (const char *application, GString *out);
+void items_write_result (const Items *items, GString *out);
+/* Reads either; NULL with PROTOCOL_ERROR. */
+Items *items_read (xmpp_stanza_t *element, GError **error);
+/* NULL: there is none of that id. */
+const ItemEntry *items_find (const Items *items, const char *id);
+
 /* The states that clients are shown. */
 typedef enum
 {
@@ -90,6 +123,7 @@ typedef struct
 {
   char *id;
   char *plugin; /* NULL in a push that leaves it out */
+  char *item;   /* what was bought inside @plugin; NULL: the plugin itself */
   OrderState state;
   gint64 price_minor; /* -1: not said */
   char *currency;
@@ -104,7 +138,7 @@ OrderView *order_view_read (xmpp_stanza_t *element, GError **error);
 
 typedef enum
 {
-  ORDER_REQUEST_BUY,     /* plugin and request id */
+  ORDER_REQUEST_BUY,     /* plugin, perhaps an item of it, and request id */
   ORDER_REQUEST_DECLINE, /* id, action='decline' */
   ORDER_REQUEST_GET,     /* id */
 } OrderRequestKind;
@@ -115,6 +149,7 @@ typedef struct
 {
   OrderRequestKind kind;
   char *plugin;
+  char *item; /* NULL: the plugin itself */
   char *request;
   char *id;
 } OrderRequest;

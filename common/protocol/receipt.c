@@ -325,11 +325,11 @@ expect_list (Reader *reader, const json_t *claims, gsize which)
 }
 
 static void
-expect_hashes (Reader *reader, const json_t *claims, gboolean is_free)
+expect_hashes (Reader *reader, const json_t *claims, gboolean is_free, gboolean is_item)
 {
   const json_t *hashes = json_object_get (claims, "hashes");
   for (guint i = 0; i < N_RECEIPT_CLAIMS; i++)
-    if (i != RECEIPT_BUYER_AT_PROVIDER || !is_free)
+    if ((i != RECEIPT_BUYER_AT_PROVIDER || !is_free) && (i != RECEIPT_SERIAL || !is_item))
       expect_digest (reader, get_text (reader, hashes, claim_names[i]), claim_names[i]);
 }
 
@@ -347,6 +347,11 @@ read_claims (Receipt *receipt)
   receipt->order = get_text (&reader, claims, "order");
   receipt->line = get_text (&reader, claims, "line");
   receipt->plugin = get_text (&reader, claims, "plugin");
+  if (json_object_get (claims, "item") != NULL)
+    {
+      receipt->item = get_text (&reader, claims, "item");
+      receipt->item_amount = get_int (&reader, claims, "item_amount");
+    }
   receipt->vendor = get_text (&reader, claims, "vendor");
   receipt->term = get_text_or_null (&reader, claims, "term");
   receipt->amount_minor = get_int (&reader, claims, "amount");
@@ -362,7 +367,7 @@ read_claims (Receipt *receipt)
   expect_digest (&reader, receipt->supersedes, "supersedes");
   for (gsize i = 0; i < G_N_ELEMENTS (lists); i++)
     expect_list (&reader, claims, i);
-  expect_hashes (&reader, claims, receipt->provider == NULL);
+  expect_hashes (&reader, claims, receipt->provider == NULL, receipt->item != NULL);
   if (reader.missing == NULL && (receipt->seq == 1) != (receipt->supersedes == NULL))
     reader.missing = "supersedes";
   return reader.missing;
@@ -506,8 +511,12 @@ receipt_append_text (const Receipt *receipt, GString *out)
                receipt->reason, receipt->supersedes != NULL ? ", supersedes the one before" : "");
   append_line (out, "signed", "by %s, %s", receipt->issuer, issued);
   append_line (out, "order", "%s", receipt->order);
-  append_line (out, "plugin", "%s by %s, %s%s", receipt->plugin, receipt->vendor,
-               receipt->term != NULL ? "for " : "for ever", receipt->term != NULL ? receipt->term : "");
+  if (receipt->item != NULL)
+    append_line (out, "item", "%" G_GINT64_FORMAT " of %s in %s by %s", receipt->item_amount, receipt->item,
+                 receipt->plugin, receipt->vendor);
+  else
+    append_line (out, "plugin", "%s by %s, %s%s", receipt->plugin, receipt->vendor,
+                 receipt->term != NULL ? "for " : "for ever", receipt->term != NULL ? receipt->term : "");
   if (receipt->provider != NULL)
     append_line (out, "price", "%s, paid through %s: %s", amount, receipt->provider, receipt->status);
   else

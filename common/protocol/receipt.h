@@ -75,9 +75,11 @@ typedef struct
   gint64 retired_s;                                  /* of the key; 0: in use when the key set was made */
   const char *issuer, *id, *reason, *supersedes;     /* @supersedes NULL: the first */
   const char *order, *line, *plugin, *vendor, *term; /* @term NULL: for ever */
+  const char *item; /* of @plugin, which was bought inside it; NULL: the plugin itself */
   const char *currency, *provider;                   /* @provider NULL: it was free */
   const char *status, *fulfilled, *delivered;        /* @delivered NULL: not acknowledged */
   gint64 seq, issued_s, amount_minor, paid_minor, refunded_minor;
+  gint64 item_amount; /* how many */
 } Receipt;
 
 void receipt_free (Receipt *receipt);

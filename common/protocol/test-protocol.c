@@ -166,6 +166,15 @@ test_order_requests_are_told_apart (Fixture *fixture, gconstpointer data)
     { "<order xmlns='urn:stoa:market:1' plugin='weather' request='r1'/>", FALSE, -1 },
     { "<order xmlns='urn:stoa:market:1' plugin='weather'/>", TRUE, -1 },
     { "<order xmlns='urn:stoa:market:1' plugin='weather' request=''/>", TRUE, -1 },
+    { "<order xmlns='urn:stoa:market:1' application='game' item='coins' request='r1'/>", TRUE,
+      ORDER_REQUEST_BUY },
+    { "<order xmlns='urn:stoa:market:1' application='game' request='r1'/>", TRUE, -1 },
+    { "<order xmlns='urn:stoa:market:1' item='coins' request='r1'/>", TRUE, -1 },
+    { "<order xmlns='urn:stoa:market:1' plugin='game' item='coins' request='r1'/>", TRUE, -1 },
+    { "<order xmlns='urn:stoa:market:1' plugin='game' application='game' item='coins' request='r1'/>", TRUE,
+      -1 },
+    { "<order xmlns='urn:stoa:market:1' application='game' item='Coins' request='r1'/>", TRUE, -1 },
+    { "<order xmlns='urn:stoa:market:1' application='game' item='coins'/>", TRUE, -1 },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
@@ -201,6 +210,48 @@ test_orders_keep_url_and_states (Fixture *fixture, gconstpointer data)
     }
 }
 
+static void
+test_items_and_their_orders_come_back_as_they_were_written (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (Items) items = items_new ("game");
+  ItemEntry *entry = g_new0 (ItemEntry, 1);
+  entry->id = g_strdup ("coins");
+  entry->name = g_strdup ("Coins & <more>");
+  entry->price_minor = 200;
+  entry->currency = g_strdup ("EUR");
+  entry->amount = 5;
+  entry->counter = 7;
+  items->is_licensed = TRUE;
+  g_ptr_array_add (items->entries, entry);
+  g_autoptr (GString) xml = g_string_new (NULL);
+  items_write_result (items, xml);
+  xmpp_stanza_t *tree = parse (fixture, xml->str);
+  g_autoptr (Items) again = items_read (tree, NULL);
+  xmpp_stanza_release (tree);
+  g_assert_nonnull (again);
+  g_assert_cmpstr (again->application, ==, "game");
+  g_assert_true (again->is_licensed);
+  const ItemEntry *read = items_find (again, "coins");
+  g_assert_cmpstr (read->name, ==, "Coins & <more>");
+  g_assert_cmpint (read->price_minor, ==, 200);
+  g_assert_cmpint (read->amount, ==, 5);
+  g_assert_cmpint (read->counter, ==, 7);
+  g_assert_null (items_find (again, "hat"));
+
+  OrderView order = { .id = (char *)"o_1",
+                      .plugin = (char *)"game",
+                      .item = (char *)"coins",
+                      .price_minor = 200,
+                      .currency = (char *)"EUR" };
+  g_string_truncate (xml, 0);
+  order_view_write (&order, xml);
+  tree = parse (fixture, xml->str);
+  g_autoptr (OrderView) view = order_view_read (tree, NULL);
+  xmpp_stanza_release (tree);
+  g_assert_cmpstr (view->plugin, ==, "game");
+  g_assert_cmpstr (view->item, ==, "coins");
+}
+
 #define ADD(name, func) g_test_add ("/protocol/" name, Fixture, NULL, set_up, func, tear_down)
 
 int
@@ -215,5 +266,6 @@ main (int argc, char **argv)
   ADD ("catalog_request_asks_for_the_last_page", test_catalog_request_asks_for_the_last_page_with_an_empty_before);
   ADD ("order_requests_are_told_apart", test_order_requests_are_told_apart);
   ADD ("orders_keep_url_and_states", test_orders_keep_url_and_states);
+  ADD ("items_and_their_orders_come_back", test_items_and_their_orders_come_back_as_they_were_written);
   return g_test_run ();
 }

@@ -31,6 +31,8 @@ static const CommandForm forms[] = {
   { "catalog", NULL, COMMAND_CATALOG, 0, 1, 0 },
   { "serials", NULL, COMMAND_SERIALS, 0, 0, OPTION_REVEAL },
   { "buy", NULL, COMMAND_BUY, 1, 1, OPTION_YES },
+  { "item", "list", COMMAND_ITEM, 2, 2, 0 },
+  { "item", "buy", COMMAND_ITEM, 3, 3, OPTION_YES },
   { "order", NULL, COMMAND_ORDER, 0, 1, 0 },
   { "decline", NULL, COMMAND_DECLINE, 1, 1, 0 },
   { "receipt", NULL, COMMAND_RECEIPT, 1, 1, 0 },
@@ -59,6 +61,9 @@ arguments_peek_help (void)
          "  catalog [WORDS]            plugins that can be had\n"
          "  serials [--reveal]         your plugins and their serials, masked unless --reveal is given\n"
          "  buy PLUGIN [--yes]         register a plugin: order it, pay, receive its serial\n"
+         "  item list APPLICATION      what can be bought inside it, and how much of it you have\n"
+         "  item buy APPLICATION ITEM [--yes]\n"
+         "                             order it, pay, have it\n"
          "  order [ID]                 one of your orders, or all of them\n"
          "  decline ID                 give up an order that is not paid\n"
          "  receipt ID                 the host's signed receipt of a fulfilled order, verified\n"

@@ -28,6 +28,7 @@ typedef enum
   COMMAND_RECEIPT,
   COMMAND_PLUGIN,
   COMMAND_FUNCTION,
+  COMMAND_ITEM,
 } CommandKind;
 
 typedef struct

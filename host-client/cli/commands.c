@@ -28,10 +28,9 @@ const Command *
 command_find (const Arguments *arguments)
 {
   static const Command *const commands[]
-      = { &command_login,   &command_send,    &command_listen,     &command_roster,
-          &command_catalog, &command_serials, &command_buy,        &command_order,
-          &command_decline, &command_receipt, &command_function,
-          &command_interactive };
+      = { &command_login,    &command_send, &command_listen,     &command_roster,  &command_catalog,
+          &command_serials,  &command_buy,  &command_order,      &command_decline, &command_receipt,
+          &command_function, &command_item, &command_interactive };
   if (arguments->command == COMMAND_PLUGIN)
     return find_plugin_command (arguments->words);
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)

@@ -1,4 +1,4 @@
-/* catalog, serials, buy, order, decline. */
+/* catalog, serials, buy, item, order, decline. */
 #include "common/protocol/charge.h"
 #include "host-client/cli/commands.h"
 
@@ -24,6 +24,8 @@ print_entry (App *app, const CatalogEntry *entry)
         json_object_set_new (object, "term", json_string (entry->term));
       if (entry->summary != NULL)
         json_object_set_new (object, "summary", json_string (entry->summary));
+      if (entry->n_items > 0)
+        json_object_set_new (object, "items", json_integer (entry->n_items));
       if (entry->package != NULL)
         json_object_update_new (object, json_pack ("{s:s, s:s*, s:I, s:s*}", "package", entry->package,
                                                    "sha256", entry->sha256, "size", (json_int_t)entry->size,
@@ -131,6 +133,14 @@ on_buy_ask (Dialogue *dialogue, const DialogueView *view, gpointer data)
   dialogue_answer (dialogue, TRUE); /* that was asked before */
 }
 
+/* For people: the plugin, or the item and where it is. */
+static char *
+dup_wanted (const Dialogue *dialogue)
+{
+  const char *plugin = dialogue_peek_plugin (dialogue), *item = dialogue_peek_item (dialogue);
+  return item != NULL ? g_strdup_printf ("%s of %s", item, plugin) : g_strdup (plugin);
+}
+
 static void
 on_buy_show (Dialogue *dialogue, const DialogueView *view, gpointer data)
 {
@@ -140,7 +150,8 @@ on_buy_show (Dialogue *dialogue, const DialogueView *view, gpointer data)
       output_json (market_view_dialogue_json (dialogue_peek_plugin (dialogue), view));
       return;
     }
-  g_autofree char *text = market_view_progress (dialogue_peek_plugin (dialogue), view);
+  g_autofree char *name = dup_wanted (dialogue);
+  g_autofree char *text = market_view_progress (name, view);
   output_line ("%s", text);
 }
 
@@ -152,7 +163,8 @@ on_buy_end (Dialogue *dialogue, const DialogueView *view, gpointer data)
     output_json (market_view_dialogue_json (dialogue_peek_plugin (dialogue), view));
   else
     {
-      g_autofree char *text = market_view_end (dialogue_peek_plugin (dialogue), view);
+      g_autofree char *name = dup_wanted (dialogue);
+      g_autofree char *text = market_view_end (name, view);
       output_line ("%s", text);
     }
   app_finish (app, view->state == PURCHASE_RUNNING ? EXIT_DONE : EXIT_REFUSED);
@@ -201,19 +213,25 @@ on_buy_catalog (Reply *reply, gpointer data)
     app_fail (app, EXIT_REFUSED, "not registered (without a terminal, --yes is needed)");
 }
 
-/* Buying needs no plugin on this device: the dialogue is without one, and having the serial is its end. */
+/* Buying needs no plugin on this device: the dialogue is without one, and having the serial, or the item, is
+ * its end. */
+static void
+open_buying (App *app, const char *plugin, const char *item)
+{
+  static const DialogueEvents events = { .ask = on_buy_ask, .show = on_buy_show, .end = on_buy_end };
+  app->state = dialogue_new (client_peek_market (app->client), client_peek_session (app->client),
+                             client_peek_db (app->client), plugin, item, &events, app);
+  app->free_state = (GDestroyNotify)dialogue_free;
+}
+
 static void
 start_buy (App *app)
 {
-  static const DialogueEvents events = { .ask = on_buy_ask, .show = on_buy_show, .end = on_buy_end };
-  Market *market = client_peek_market (app->client);
-  app->state = dialogue_new (market, client_peek_session (app->client), client_peek_db (app->client),
-                             app->arguments->words[0], &events, app);
-  app->free_state = (GDestroyNotify)dialogue_free;
+  open_buying (app, app->arguments->words[0], NULL);
   if (app->arguments->has_yes)
     dialogue_buy (app->state);
   else
-    market_catalog (market, NULL, NULL, on_buy_catalog, app);
+    market_catalog (client_peek_market (app->client), NULL, NULL, on_buy_catalog, app);
 }
 
 const Command command_buy = {
@@ -221,6 +239,83 @@ const Command command_buy = {
   .retry = SESSION_RETRY_ONCE_ONLINE,
   .survives_loss = TRUE,
   .start = start_buy,
+};
+
+/* ---- item ---- */
+
+static void
+on_items (Reply *reply, gpointer data)
+{
+  App *app = data;
+  const Items *items = reply->kind == REPLY_RESULT ? reply->value : NULL;
+  if (items == NULL)
+    {
+      fail_with_reply (app, reply);
+      return;
+    }
+  for (guint i = 0; i < items->entries->len; i++)
+    {
+      const ItemEntry *entry = g_ptr_array_index (items->entries, i);
+      g_autofree char *text = market_view_item_text (entry);
+      if (app->arguments->is_json)
+        output_json (market_view_item_json (items->application, entry));
+      else
+        output_line ("%s", text);
+    }
+  app_finish (app, EXIT_DONE);
+}
+
+static void
+on_buy_items (Reply *reply, gpointer data)
+{
+  App *app = data;
+  const char *item = app->arguments->words[2];
+  const Items *items = reply->kind == REPLY_RESULT ? reply->value : NULL;
+  if (items == NULL)
+    {
+      fail_with_reply (app, reply);
+      return;
+    }
+  const ItemEntry *entry = items_find (items, item);
+  if (entry == NULL)
+    {
+      app_fail (app, EXIT_REFUSED, "'%s' sells no item '%s'", items->application, item);
+      return;
+    }
+  if (!items->is_licensed)
+    {
+      app_fail (app, EXIT_REFUSED, "you are not licensed for '%s'", items->application);
+      return;
+    }
+  g_autofree char *question = market_view_item_question (items->application, entry);
+  if (app_ask (question))
+    dialogue_buy (app->state);
+  else
+    app_fail (app, EXIT_REFUSED, "not bought (without a terminal, --yes is needed)");
+}
+
+static void
+start_item (App *app)
+{
+  char **words = app->arguments->words;
+  Market *market = client_peek_market (app->client);
+  if (strcmp (words[0], "list") == 0)
+    {
+      market_list_items (market, words[1], on_items, app);
+      return;
+    }
+  open_buying (app, words[1], words[2]);
+  if (app->arguments->has_yes)
+    dialogue_buy (app->state);
+  else
+    market_list_items (market, words[1], on_buy_items, app);
+}
+
+const Command command_item = {
+  .kind = COMMAND_ITEM,
+  .retry = SESSION_RETRY_ONCE_ONLINE,
+  .survives_loss = TRUE,
+  .start = start_item,
 };
 
 /* ---- order, decline ---- */

@@ -24,6 +24,7 @@ market_view_order_json (const OrderView *order)
 {
   json_t *object = json_pack ("{s:s, s:s}", "order", order->id, "state", order_state_to_text (order->state));
   set_text (object, "plugin", order->plugin);
+  set_text (object, "item", order->item);
   if (order->price_minor >= 0)
     json_object_set_new (object, "price", json_integer (order->price_minor));
   set_text (object, "currency", order->currency);
@@ -37,7 +38,8 @@ market_view_order_text (const OrderView *order)
 {
   g_autofree char *price
       = order->price_minor >= 0 ? charge_dup_price (order->price_minor, order->currency) : NULL;
-  return g_strdup_printf ("%s  %s  %s  %s%s%s", order->id, order->plugin != NULL ? order->plugin : "",
+  return g_strdup_printf ("%s  %s%s%s  %s  %s%s%s", order->id, order->plugin != NULL ? order->plugin : "",
+                          order->item != NULL ? " " : "", order->item != NULL ? order->item : "",
                           order_state_to_text (order->state), price != NULL ? price : "",
                           order->charge_url != NULL ? "  pay at " : "",
                           order->charge_url != NULL ? order->charge_url : "");
@@ -69,6 +71,41 @@ market_view_serial_text (const SerialEntry *entry, gboolean reveals)
   return g_strdup_printf ("%s  %s  %s%s%s  %s", entry->plugin, entry->name != NULL ? entry->name : "",
                           serial_state_to_text (entry->state), expires != NULL ? " until " : "",
                           expires != NULL ? expires : "", reveals ? serial : masked);
+}
+
+json_t *
+market_view_item_json (const char *application, const ItemEntry *entry)
+{
+  json_t *object = json_pack ("{s:s, s:s, s:s, s:I, s:I, s:I}", "application", application, "item", entry->id,
+                              "name", entry->name, "price", (json_int_t)entry->price_minor, "amount",
+                              (json_int_t)entry->amount, "counter", (json_int_t)entry->counter);
+  set_text (object, "currency", entry->currency);
+  return object;
+}
+
+/* "Coins", "5 of Coins" */
+static char *
+dup_quantity (const ItemEntry *entry)
+{
+  return entry->amount == 1 ? g_strdup (entry->name)
+                            : g_strdup_printf ("%" G_GINT64_FORMAT " of %s", entry->amount, entry->name);
+}
+
+char *
+market_view_item_text (const ItemEntry *entry)
+{
+  g_autofree char *price = charge_dup_price (entry->price_minor, entry->currency);
+  g_autofree char *quantity = dup_quantity (entry);
+  return g_strdup_printf ("%s  %s  %s  you have %" G_GINT64_FORMAT, entry->id, quantity, price,
+                          entry->counter);
+}
+
+char *
+market_view_item_question (const char *application, const ItemEntry *entry)
+{
+  g_autofree char *price = charge_dup_price (entry->price_minor, entry->currency);
+  g_autofree char *quantity = dup_quantity (entry);
+  return g_strdup_printf ("Buy %s in %s for %s?", quantity, application, price);
 }
 
 const char *
@@ -131,7 +168,8 @@ market_view_progress (const char *name, const DialogueView *view)
     case PURCHASE_REPLACING:
       return g_strdup_printf ("%s: its serial is being replaced, at no cost", name);
     case PURCHASE_PREPARING:
-      return g_strdup_printf ("%s: paid, the serial is being prepared", name);
+      return g_strdup_printf (view->item != NULL ? "%s: paid" : "%s: paid, the serial is being prepared",
+                              name);
     default:
       return g_strdup_printf ("%s: working on it", name);
     }
@@ -159,9 +197,24 @@ describe_ended_order (OrderState state)
     }
 }
 
+/* An item is there or not; it cannot be off. */
+static char *
+dup_item_end (const char *name, const DialogueView *view)
+{
+  if (view->state == PURCHASE_RUNNING)
+    return g_strdup_printf ("%s is yours", name);
+  if (view->has_said_no)
+    return g_strdup_printf ("%s was not bought, as you chose", name);
+  if (view->order != NULL && view->text[0] == '\0')
+    return g_strdup_printf ("%s: %s", name, describe_ended_order (view->order->state));
+  return g_strdup_printf ("%s was not bought: %s", name, view->text);
+}
+
 char *
 market_view_end (const char *name, const DialogueView *view)
 {
+  if (view->item != NULL)
+    return dup_item_end (name, view);
   if (view->state == PURCHASE_RUNNING)
     return g_strdup_printf ("%s is registered and ready", name);
   if (view->has_said_no)
@@ -176,9 +229,11 @@ market_view_dialogue_json (const char *plugin, const DialogueView *view)
 {
   json_t *object = view->order != NULL ? market_view_order_json (view->order) : json_object ();
   gboolean is_over = view->state == PURCHASE_RUNNING || view->state == PURCHASE_OFF;
-  const char *event = view->state == PURCHASE_RUNNING ? "ready" : is_over ? "ended" : "order";
+  const char *success = view->item != NULL ? "bought" : "ready";
+  const char *event = view->state == PURCHASE_RUNNING ? success : is_over ? "ended" : "order";
   set_text (object, "event", event);
   set_text (object, "plugin", plugin);
+  set_text (object, "item", view->item);
   if (view->text[0] != '\0')
     set_text (object, "text", view->text);
   if (view->state == PURCHASE_OFF)

@@ -206,16 +206,35 @@ run_stop (Shell *shell, const char *rest)
   with_plugin (shell, rest, shell_plugins_stop);
 }
 
+/* PLUGIN, or PLUGIN ITEM for what is bought inside it. */
+static void
+with_wanted (Shell *shell, const char *rest, void (*run) (Shell *, const char *),
+             void (*run_item) (Shell *, const char *, const char *))
+{
+  g_autofree char *id = take_word (&rest);
+  g_autofree char *item = take_word (&rest);
+  if (item[0] == '\0')
+    with_plugin (shell, id, run);
+  else
+    run_item (shell, id, item);
+}
+
 static void
 run_buy (Shell *shell, const char *rest)
 {
-  with_plugin (shell, rest, shell_plugins_buy);
+  with_wanted (shell, rest, shell_plugins_buy, shell_plugins_buy_item);
 }
 
 static void
 run_decline (Shell *shell, const char *rest)
 {
-  with_plugin (shell, rest, shell_plugins_decline);
+  with_wanted (shell, rest, shell_plugins_decline, shell_plugins_decline_item);
+}
+
+static void
+run_items (Shell *shell, const char *rest)
+{
+  with_plugin (shell, rest, shell_plugins_list_items);
 }
 
 static void
@@ -355,8 +374,9 @@ list_commands (void)
     { "use", "PLUGIN", "start a plugin, or start it again", WORD_PLUGIN, run_use },
     { "stop", "PLUGIN", "stop it", WORD_PLUGIN, run_stop },
     { "catalog", "[WORDS]", "plugins that can be had", WORD_NONE, run_catalog },
-    { "buy", "PLUGIN", "register a plugin", WORD_PLUGIN, run_buy },
-    { "decline", "PLUGIN", "give up an unpaid order", WORD_PLUGIN, run_decline },
+    { "items", "PLUGIN", "what can be bought inside it", WORD_PLUGIN, run_items },
+    { "buy", "PLUGIN [ITEM]", "register a plugin, or buy something inside it", WORD_PLUGIN, run_buy },
+    { "decline", "PLUGIN [ITEM]", "give up an unpaid order", WORD_PLUGIN, run_decline },
     { "serials", "", "your serials, masked", WORD_NONE, run_serials },
     { "orders", "", "your orders", WORD_NONE, run_orders },
     { "receipt", "ORDER", "the signed receipt of an order, verified", WORD_NONE, run_receipt },

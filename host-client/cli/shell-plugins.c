@@ -123,12 +123,55 @@ on_sent (DeskPlugin *plugin, const char *peer, const char *text, gpointer data)
   shell_print_chat (shell, clock_get_wall_us (shell->app->clock), label, text, TRUE);
 }
 
+/* ---- items ---- */
+
+typedef struct
+{
+  DeskItem *item; /* as long as the desk */
+} ItemQuestion;
+
+static void
+on_item_answered (Shell *shell, gboolean is_yes, gpointer data)
+{
+  dialogue_answer (desk_item_peek_dialogue (((ItemQuestion *)data)->item), is_yes);
+}
+
+static void
+on_ask_item (DeskItem *item, const ItemEntry *entry, gpointer data)
+{
+  ItemQuestion *question = g_new (ItemQuestion, 1);
+  question->item = item;
+  g_autofree char *text = market_view_item_question (desk_item_peek_plugin (item), entry);
+  g_autofree char *wish = g_strdup_printf ("%s asks: %s", desk_item_peek_plugin (item), text);
+  shell_ask (data, desk_item_is_wish (item) ? wish : text, on_item_answered, question);
+}
+
+static void
+on_show_item (DeskItem *item, const DialogueView *view, gpointer data)
+{
+  g_autofree char *text = market_view_progress (desk_item_peek_name (item), view);
+  shell_print (data, "%s", text);
+}
+
+static void
+on_end_item (DeskItem *item, const DialogueView *view, gpointer data)
+{
+  g_autofree char *text = market_view_end (desk_item_peek_name (item), view);
+  shell_print (data, "%s", text);
+}
+
 void
 shell_plugins_init (Shell *shell)
 {
-  static const DeskEvents events = {
-    .ask = on_ask, .show = on_show, .end = on_end, .notify = on_notify, .result = on_result, .sent = on_sent
-  };
+  static const DeskEvents events = { .ask = on_ask,
+                                     .show = on_show,
+                                     .end = on_end,
+                                     .notify = on_notify,
+                                     .result = on_result,
+                                     .sent = on_sent,
+                                     .ask_item = on_ask_item,
+                                     .show_item = on_show_item,
+                                     .end_item = on_end_item };
   shell->errands = g_queue_new ();
   desk_set_events (client_peek_desk (shell->app->client), &events, shell);
 }
@@ -267,34 +310,81 @@ shell_plugins_buy (Shell *shell, const char *id)
 }
 
 void
+shell_plugins_buy_item (Shell *shell, const char *id, const char *item)
+{
+  desk_item_want (desk_need_item (client_peek_desk (shell->app->client), id, item));
+}
+
+static void
+decline (Shell *shell, Dialogue *dialogue, const char *name)
+{
+  DialogueView view;
+  dialogue_get_view (dialogue, &view);
+  if (view.state == PURCHASE_PAYING)
+    dialogue_decline (dialogue);
+  else
+    shell_print (shell, "there is no unpaid order for %s", name);
+}
+
+void
 shell_plugins_decline (Shell *shell, const char *id)
 {
   DeskPlugin *plugin = need_plugin (shell, id, TRUE);
-  DialogueView view = { 0 };
   if (plugin != NULL)
-    dialogue_get_view (desk_plugin_peek_dialogue (plugin), &view);
-  if (view.state == PURCHASE_PAYING)
-    dialogue_decline (desk_plugin_peek_dialogue (plugin));
-  else
-    shell_print (shell, "there is no unpaid order for %s", id);
+    decline (shell, desk_plugin_peek_dialogue (plugin), id);
+}
+
+void
+shell_plugins_decline_item (Shell *shell, const char *id, const char *item)
+{
+  decline (shell, desk_item_peek_dialogue (desk_need_item (client_peek_desk (shell->app->client), id, item)),
+           item);
+}
+
+static void
+on_items (Reply *reply, gpointer data)
+{
+  Shell *shell = data;
+  const Items *items = reply->kind == REPLY_RESULT ? reply->value : NULL;
+  if (items == NULL)
+    {
+      ExitCode code;
+      g_autofree char *text = app_dup_reply_text (reply, &code);
+      shell_warn (shell, "%s", text);
+      return;
+    }
+  for (guint i = 0; i < items->entries->len; i++)
+    {
+      g_autofree char *text = market_view_item_text (g_ptr_array_index (items->entries, i));
+      shell_print (shell, "  %s", text);
+    }
+  if (items->entries->len == 0)
+    shell_print (shell, "nothing is sold inside %s", items->application);
+}
+
+void
+shell_plugins_list_items (Shell *shell, const char *id)
+{
+  market_list_items (client_peek_market (shell->app->client), id, on_items, shell);
+}
+
+static void
+resume (const char *id, const char *item, gpointer data)
+{
+  Shell *shell = data;
+  DeskPlugin *plugin = item == NULL ? need_plugin (shell, id, TRUE) : NULL;
+  if (item != NULL)
+    shell_plugins_buy_item (shell, id, item);
+  else if (plugin != NULL)
+    dialogue_use (desk_plugin_peek_dialogue (plugin));
 }
 
 void
 shell_plugins_resume (Shell *shell)
 {
   g_autoptr (GError) error = NULL;
-  g_auto (GStrv) ids = dialogue_list_open (client_peek_db (shell->app->client), &error);
-  if (ids == NULL)
-    {
-      shell_warn (shell, "cannot read open purchases: %s", error->message);
-      return;
-    }
-  for (char **id = ids; *id != NULL; id++)
-    {
-      DeskPlugin *plugin = need_plugin (shell, *id, TRUE);
-      if (plugin != NULL)
-        dialogue_use (desk_plugin_peek_dialogue (plugin));
-    }
+  if (!dialogue_list_open (client_peek_db (shell->app->client), resume, shell, &error))
+    shell_warn (shell, "cannot read open purchases: %s", error->message);
 }
 
 void

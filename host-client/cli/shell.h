@@ -57,6 +57,10 @@ void shell_plugins_use (Shell *shell, const char *id);
 void shell_plugins_stop (Shell *shell, const char *id);
 void shell_plugins_buy (Shell *shell, const char *id);
 void shell_plugins_decline (Shell *shell, const char *id);
+/* What is sold inside the plugin. */
+void shell_plugins_list_items (Shell *shell, const char *id);
+void shell_plugins_buy_item (Shell *shell, const char *id, const char *item);
+void shell_plugins_decline_item (Shell *shell, const char *id, const char *item);
 /* Purchases that were under way when the client was closed. */
 void shell_plugins_resume (Shell *shell);
 void shell_plugins_add_names (Shell *shell, GStrvBuilder *names, gboolean are_commands);

@@ -1,31 +1,13 @@
-#include "host-client/core/desk.h"
+#include "host-client/core/desk-private.h"
 
 #include <string.h>
 
 #include "common/base/log.h"
 #include "host-client/core/jid.h"
 
-#include <host/module.h>
+#include <host/plugin.h>
 
-struct Desk
-{
-  DeskOptions options;
-  DeskEvents events;
-  gpointer data;
-  PluginHost *host;
-  GHashTable *plugins; /* id -> DeskPlugin */
-  char *open_chat;     /* NULL: none */
-  gboolean has_watch;  /* on the market */
-  gboolean is_writing; /* a plugin's message passes: it is shown to no plugin, lest two answer each other */
-};
-
-struct DeskPlugin
-{
-  Desk *desk;
-  char *id;
-  Plugin *plugin; /* NULL: not installed */
-  Dialogue *dialogue;
-};
+#define MAX_ITEMS 256 /* on the desk, beyond which no plugin adds one */
 
 static void
 desk_plugin_free (gpointer data)
@@ -63,6 +45,7 @@ desk_new (const DeskOptions *options)
   Desk *desk = g_new0 (Desk, 1);
   desk->options = *options;
   desk->plugins = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, desk_plugin_free);
+  desk->items = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, desk_item_free);
   if (options->chat != NULL)
     chat_watch_copies (options->chat, on_copy, desk);
   return desk;
@@ -77,6 +60,7 @@ desk_free (Desk *desk)
     chat_watch_copies (desk->options.chat, NULL, NULL);
   if (desk->has_watch)
     market_unwatch (desk->options.market, desk);
+  g_hash_table_unref (desk->items);
   g_hash_table_unref (desk->plugins);
   g_free (desk->open_chat);
   plugin_host_free (desk->host);
@@ -205,6 +189,17 @@ on_plugin_call (Plugin *process, guint call, const char *function, GBytes *argum
   functions_call (desk->options.functions, plugin->id, function, argument, on_function_answer, open);
 }
 
+/* A plugin may have the user asked about what is sold inside itself, and inside nothing else. */
+static void
+on_plugin_wish (Plugin *process, const char *item, gpointer data)
+{
+  DeskPlugin *plugin = data;
+  if (g_hash_table_size (plugin->desk->items) < MAX_ITEMS)
+    desk_item_wish (desk_need_item (plugin->desk, plugin->id, item));
+  else
+    plugin_answer_wish (process, item, HOST_PURCHASE_FAILED, "too many different things were asked for");
+}
+
 /* ---- the dialogue's events ---- */
 
 static void
@@ -247,7 +242,8 @@ desk_need_plugin (Desk *desk, const char *id, gboolean may_be_absent, GError **e
                                               .log = on_plugin_log,
                                               .notify = on_plugin_notify,
                                               .send = on_plugin_send,
-                                              .call = on_plugin_call };
+                                              .call = on_plugin_call,
+                                              .wish = on_plugin_wish };
   static const DialogueEvents with_plugin = { on_start, on_ask, on_show, on_end };
   static const DialogueEvents without_plugin = { NULL, on_ask, on_show, on_end };
 
@@ -269,7 +265,7 @@ desk_need_plugin (Desk *desk, const char *id, gboolean may_be_absent, GError **e
       return NULL;
     }
   new_plugin->dialogue
-      = dialogue_new (desk->options.market, desk->options.session, desk->options.db, id,
+      = dialogue_new (desk->options.market, desk->options.session, desk->options.db, id, NULL,
                       new_plugin->plugin != NULL ? &with_plugin : &without_plugin, new_plugin);
   g_hash_table_replace (desk->plugins, new_plugin->id, new_plugin);
   return new_plugin;

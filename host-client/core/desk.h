@@ -1,5 +1,6 @@
 /* The plugins this account works with: each with its process (plugin.h) and its dialogue about the serial
- * (dialogue.h), put together here. */
+ * (dialogue.h), put together here; and the items that are bought inside them, each with a dialogue of its
+ * own. */
 #pragma once
 
 #include "host-client/core/chat.h"
@@ -8,6 +9,7 @@
 
 typedef struct Desk Desk;
 typedef struct DeskPlugin DeskPlugin;
+typedef struct DeskItem DeskItem;
 
 /* Callbacks may be NULL. Strings live until they return. */
 typedef struct
@@ -20,6 +22,10 @@ typedef struct
   void (*result) (DeskPlugin *plugin, PluginResult result, const char *text, gpointer tag, gpointer data);
   /* The plugin has written to @peer in the user's name. */
   void (*sent) (DeskPlugin *plugin, const char *peer, const char *text, gpointer data);
+  /* Ask the user whether to buy an item, as it is sold now: dialogue_answer(). NULL: nobody can be asked. */
+  void (*ask_item) (DeskItem *item, const ItemEntry *entry, gpointer data);
+  void (*show_item) (DeskItem *item, const DialogueView *view, gpointer data);
+  void (*end_item) (DeskItem *item, const DialogueView *view, gpointer data);
 } DeskEvents;
 
 typedef struct
@@ -69,3 +75,15 @@ void desk_set_open_chat (Desk *desk, const char *peer);
  * active, or none to judge), each time the market is found. Nobody is asked anything; one that was started
  * before stays as it is. */
 void desk_start_watchers (Desk *desk);
+
+/* What is sold as @item inside @plugin, put on the desk if need be. Lent. */
+DeskItem *desk_need_item (Desk *desk, const char *plugin, const char *item);
+/* The user wants it, and is asked: `ask_item`. One whose order is under way goes on with that. */
+void desk_item_want (DeskItem *item);
+/* Whether it was its plugin that wanted the user to be asked. */
+gboolean desk_item_is_wish (const DeskItem *item);
+const char *desk_item_peek_plugin (const DeskItem *item);
+const char *desk_item_peek_id (const DeskItem *item);
+/* For people: "Coins of Dice". */
+const char *desk_item_peek_name (const DeskItem *item);
+Dialogue *desk_item_peek_dialogue (DeskItem *item);

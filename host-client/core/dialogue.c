@@ -14,6 +14,7 @@ struct Dialogue
   Session *session;
   Db *db;
   char *plugin;
+  char *item; /* NULL: it is about the plugin itself */
   DialogueEvents events;
   gpointer data;
 
@@ -35,11 +36,19 @@ static void step (Dialogue *dialogue, PurchaseEvent event);
 
 /* ---- the request id on disk ---- */
 
+static const char *
+get_item (const Dialogue *dialogue)
+{
+  return dialogue->item != NULL ? dialogue->item : "";
+}
+
 static char *
-load_request (Db *db, const char *plugin)
+load_request (const Dialogue *dialogue)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (DbQuery) query = db_query (db, "SELECT request FROM purchases WHERE plugin = ?", "s", plugin);
+  g_autoptr (DbQuery) query
+      = db_query (dialogue->db, "SELECT request FROM open_purchases WHERE plugin = ? AND item = ?", "ss",
+                  dialogue->plugin, get_item (dialogue));
   char *request = db_next (query, &error) ? db_dup_text (query, 0) : NULL;
   if (error != NULL)
     log_warning ("dialogue", "cannot read open purchases: %s", error->message);
@@ -56,14 +65,15 @@ need_request (Dialogue *dialogue)
   g_autofree char *request = id_new_uuid7 (clock);
   g_autoptr (GError) error = NULL;
   if (!db_run (dialogue->db, &error,
-               "INSERT INTO purchases (plugin, request, created_us) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-               "ssi", dialogue->plugin, request, clock_get_wall_us (clock)))
+               "INSERT INTO open_purchases (plugin, item, request, created_us) VALUES (?, ?, ?, ?)"
+               " ON CONFLICT DO NOTHING",
+               "sssi", dialogue->plugin, get_item (dialogue), request, clock_get_wall_us (clock)))
     {
       log_error ("dialogue", "cannot note the purchase: %s", error->message);
       return FALSE;
     }
   /* Another process of this account may have been first: then its order is ours too. */
-  dialogue->request = load_request (dialogue->db, dialogue->plugin);
+  dialogue->request = load_request (dialogue);
   return dialogue->request != NULL;
 }
 
@@ -72,24 +82,38 @@ forget_request (Dialogue *dialogue)
 {
   g_autoptr (GError) error = NULL;
   if (dialogue->request != NULL
-      && !db_run (dialogue->db, &error, "DELETE FROM purchases WHERE plugin = ? AND request = ?", "ss",
-                  dialogue->plugin, dialogue->request))
+      && !db_run (dialogue->db, &error,
+                  "DELETE FROM open_purchases WHERE plugin = ? AND item = ? AND request = ?", "sss",
+                  dialogue->plugin, get_item (dialogue), dialogue->request))
     log_warning ("dialogue", "cannot forget a purchase: %s", error->message);
   g_clear_pointer (&dialogue->request, g_free);
 }
 
-char **
-dialogue_list_open (Db *db, GError **error)
+gboolean
+dialogue_list_open (Db *db, DialogueOpenFunc func, gpointer data, GError **error)
 {
-  g_autoptr (GStrvBuilder) plugins = g_strv_builder_new ();
+  g_autoptr (GPtrArray) open = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) failure = NULL;
-  g_autoptr (DbQuery) query = db_query (db, "SELECT plugin FROM purchases ORDER BY created_us", "");
-  while (db_next (query, &failure))
-    g_strv_builder_add (plugins, db_get_text (query, 0));
-  if (failure == NULL)
-    return g_strv_builder_end (plugins);
-  g_propagate_error (error, g_steal_pointer (&failure));
-  return NULL;
+  {
+    g_autoptr (DbQuery) query
+        = db_query (db, "SELECT plugin, item FROM open_purchases ORDER BY created_us, plugin, item", "");
+    while (db_next (query, &failure))
+      {
+        g_ptr_array_add (open, db_dup_text (query, 0));
+        g_ptr_array_add (open, db_dup_text (query, 1));
+      }
+  }
+  if (failure != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&failure));
+      return FALSE;
+    }
+  for (guint i = 0; i + 1 < open->len; i += 2)
+    {
+      const char *item = g_ptr_array_index (open, i + 1);
+      func (g_ptr_array_index (open, i), item[0] != '\0' ? item : NULL, data);
+    }
+  return TRUE;
 }
 
 /* ---- what the table orders ---- */
@@ -211,6 +235,7 @@ take_order (Dialogue *dialogue, const OrderView *order)
                        || (order->charge_url != NULL && g_strcmp0 (old->charge_url, order->charge_url) != 0);
   merged->id = g_strdup (order->id);
   merged->plugin = g_strdup (dialogue->plugin);
+  merged->item = g_strdup (dialogue->item);
   merged->state = order->state;
   merged->price_minor = order->price_minor >= 0 || !is_same ? order->price_minor : old->price_minor;
   merged->currency = g_strdup (order->currency != NULL || !is_same ? order->currency : old->currency);
@@ -237,6 +262,15 @@ try_later (Dialogue *dialogue)
     dialogue->retry = g_timeout_add_seconds (RETRY_S, on_retry, dialogue);
 }
 
+/* The market's reason not to sell: for scripts, which know those words of plugins; of an item, for people. */
+static const char *
+peek_refusal (const Dialogue *dialogue, const StanzaError *error)
+{
+  if (dialogue->item != NULL && error->text != NULL && error->text[0] != '\0')
+    return error->text;
+  return error->application != NULL ? error->application : error->condition;
+}
+
 static void
 on_ordered (const OrderView *order, const Reply *reply, gpointer data)
 {
@@ -254,7 +288,7 @@ on_ordered (const OrderView *order, const Reply *reply, gpointer data)
   /* "wait" is for later, with the same request; the rest is the market's last word. */
   if (reply->kind == REPLY_ERROR && strcmp (error->type, "wait") != 0)
     {
-      set_text (dialogue, error->application != NULL ? error->application : error->condition);
+      set_text (dialogue, peek_refusal (dialogue, error));
       step (dialogue, PURCHASE_EVENT_ORDER_REFUSED);
       return;
     }
@@ -262,7 +296,7 @@ on_ordered (const OrderView *order, const Reply *reply, gpointer data)
       && (g_strcmp0 (error->application, "out-of-stock") == 0
           || strcmp (error->condition, "service-unavailable") == 0))
     {
-      set_text (dialogue, error->application != NULL ? error->application : error->condition);
+      set_text (dialogue, peek_refusal (dialogue, error));
       step (dialogue, PURCHASE_EVENT_ORDER_REFUSED);
       return;
     }
@@ -288,7 +322,7 @@ place_order (Dialogue *dialogue)
       return;
     }
   dialogue->pending++;
-  market_buy (dialogue->market, dialogue->plugin, dialogue->request, on_ordered, dialogue);
+  market_buy (dialogue->market, dialogue->plugin, dialogue->item, dialogue->request, on_ordered, dialogue);
 }
 
 static void
@@ -341,13 +375,14 @@ fetch (Dialogue *dialogue)
 static void
 step (Dialogue *dialogue, PurchaseEvent event)
 {
-  PurchaseFacts facts
-      = { dialogue->request != NULL, dialogue->has_said_no, dialogue->has_said_yes, dialogue->has_reported };
+  PurchaseFacts facts = { dialogue->request != NULL, dialogue->has_said_no, dialogue->has_said_yes,
+                          dialogue->has_reported, dialogue->item != NULL };
   PurchaseState before = dialogue->state;
   guint effects;
   if (!purchase_step (&dialogue->state, event, &facts, &effects))
     return;
-  log_info ("dialogue", "plugin=%s event=%s %s -> %s", dialogue->plugin, purchase_event_to_text (event),
+  log_info ("dialogue", "plugin=%s%s%s event=%s %s -> %s", dialogue->plugin,
+            dialogue->item != NULL ? " item=" : "", get_item (dialogue), purchase_event_to_text (event),
             purchase_state_to_text (before), purchase_state_to_text (dialogue->state));
 
   if (effects & PURCHASE_DO_REMEMBER_NO)
@@ -399,7 +434,7 @@ static void
 on_market_serial (const SerialEntry *entry, gpointer data)
 {
   Dialogue *dialogue = data;
-  if (strcmp (entry->plugin, dialogue->plugin) == 0 && has_active_serial (dialogue)
+  if (dialogue->item == NULL && strcmp (entry->plugin, dialogue->plugin) == 0 && has_active_serial (dialogue)
       && get_epoch (dialogue) != dialogue->epoch)
     step (dialogue, PURCHASE_EVENT_SERIAL);
 }
@@ -416,8 +451,8 @@ on_market_order (const OrderView *order, gpointer data)
 }
 
 Dialogue *
-dialogue_new (Market *market, Session *session, Db *db, const char *plugin, const DialogueEvents *events,
-              gpointer data)
+dialogue_new (Market *market, Session *session, Db *db, const char *plugin, const char *item,
+              const DialogueEvents *events, gpointer data)
 {
   static const MarketEvents market_events
       = { .state = on_market_state, .serial = on_market_serial, .order = on_market_order };
@@ -426,10 +461,11 @@ dialogue_new (Market *market, Session *session, Db *db, const char *plugin, cons
   dialogue->session = session;
   dialogue->db = db;
   dialogue->plugin = g_strdup (plugin);
+  dialogue->item = g_strdup (item);
   dialogue->events = *events;
   dialogue->data = data;
   dialogue->text = g_strdup ("");
-  dialogue->request = load_request (db, plugin);
+  dialogue->request = load_request (dialogue);
   dialogue->epoch = -1;
   market_watch (market, &market_events, dialogue);
   return dialogue;
@@ -442,6 +478,7 @@ dialogue_free (Dialogue *dialogue)
     return;
   market_unwatch (dialogue->market, dialogue);
   g_clear_pointer (&dialogue->plugin, g_free);
+  g_clear_pointer (&dialogue->item, g_free);
   g_clear_pointer (&dialogue->text, g_free);
   g_clear_pointer (&dialogue->request, g_free);
   g_clear_pointer (&dialogue->order, order_view_free);
@@ -458,17 +495,25 @@ dialogue_peek_plugin (const Dialogue *dialogue)
   return dialogue->plugin;
 }
 
+const char *
+dialogue_peek_item (const Dialogue *dialogue)
+{
+  return dialogue->item;
+}
+
 void
 dialogue_get_view (const Dialogue *dialogue, DialogueView *view)
 {
-  *view = (DialogueView){ dialogue->state,      dialogue->reason,      dialogue->order,     dialogue->text,
-                          dialogue->is_unheard, dialogue->has_said_no, dialogue->has_failed };
+  *view = (DialogueView){ dialogue->state,      dialogue->reason,      dialogue->order,      dialogue->text,
+                          dialogue->is_unheard, dialogue->has_said_no, dialogue->has_failed, dialogue->item };
 }
 
 void
 dialogue_use (Dialogue *dialogue)
 {
   dialogue->has_reported = dialogue->has_failed = dialogue->has_said_yes = FALSE;
+  if (dialogue->item != NULL) /* each time is a new wish */
+    dialogue->has_said_no = FALSE;
   set_text (dialogue, "");
   step (dialogue, PURCHASE_EVENT_USE);
 }
@@ -496,6 +541,15 @@ dialogue_decline (Dialogue *dialogue)
 {
   if (dialogue->state == PURCHASE_PAYING)
     step (dialogue, PURCHASE_EVENT_NO);
+}
+
+void
+dialogue_refuse (Dialogue *dialogue, const char *reason)
+{
+  if (dialogue->state != PURCHASE_ASKING)
+    return;
+  set_text (dialogue, reason);
+  step (dialogue, PURCHASE_EVENT_ORDER_REFUSED);
 }
 
 void

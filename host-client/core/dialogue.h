@@ -1,7 +1,7 @@
-/* One plugin's way from "I want to use it" to a serial that it accepts (systems.md system 1), for one
- * account. Does what the table in purchase.h says: starts the plugin, tells the market, orders, waits. A
- * purchase that was under way when the client was closed goes on where it stood: the order's request id is on
- * disk.
+/* One plugin's way from "I want to use it" to a serial that it accepts (systems.md system 1), or an item's
+ * from "I want it" to being bought, for one account. Does what the table in purchase.h says: starts the
+ * plugin, tells the market, orders, waits. A purchase that was under way when the client was closed goes on
+ * where it stood: the order's request id is on disk.
  *
  * The plugin itself is behind DialogueEvents.start; what it says comes back through dialogue_note_report().
  */
@@ -30,6 +30,7 @@ typedef struct
   gboolean is_unheard;    /* while ORDERING: the market does not answer now; it goes on by itself */
   gboolean has_said_no;   /* of OFF: because of the user's no */
   gboolean has_failed;    /* of OFF: because of the plugin, not the market */
+  const char *item;       /* it is about this item of the plugin; NULL: about the plugin itself */
 } DialogueView;
 
 /* Callbacks may call any function of this file but dialogue_free(). */
@@ -46,24 +47,29 @@ typedef struct
   void (*end) (Dialogue *dialogue, const DialogueView *view, gpointer data);
 } DialogueEvents;
 
-/* Market, session and database outlive it. */
-Dialogue *dialogue_new (Market *market, Session *session, Db *db, const char *plugin,
+/* Market, session and database outlive it. @item: bought inside @plugin; NULL: it is about the plugin itself.
+ * For an item `start` is never called. */
+Dialogue *dialogue_new (Market *market, Session *session, Db *db, const char *plugin, const char *item,
                         const DialogueEvents *events, gpointer data);
 void dialogue_free (Dialogue *dialogue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Dialogue, dialogue_free)
 
 const char *dialogue_peek_plugin (const Dialogue *dialogue);
+const char *dialogue_peek_item (const Dialogue *dialogue);
 void dialogue_get_view (const Dialogue *dialogue, DialogueView *view);
 
-/* The user wants to use the plugin; wants to buy it; answers; changes their mind while the order is unpaid.
- */
+/* The user wants to use the plugin (of an item: is to be asked whether to buy it); wants to buy it; answers;
+ * changes their mind while the order is unpaid. */
 void dialogue_use (Dialogue *dialogue);
 void dialogue_buy (Dialogue *dialogue);
 void dialogue_answer (Dialogue *dialogue, gboolean is_yes);
 void dialogue_decline (Dialogue *dialogue);
+/* The user cannot be asked about the item, for @reason: it ends. */
+void dialogue_refuse (Dialogue *dialogue, const char *reason);
 /* What the plugin says, at the start or later. */
 void dialogue_note_report (Dialogue *dialogue, const PluginReport *report);
 
-/* The plugins with an order that was under way when a client was closed: NULL-terminated, caller frees
- * (g_strfreev). NULL with a DB_ERROR. */
-char **dialogue_list_open (Db *db, GError **error);
+/* What had an order that was under way when a client was closed: @func is called for each, with item NULL for
+ * a plugin itself. FALSE with a DB_ERROR. */
+typedef void (*DialogueOpenFunc) (const char *plugin, const char *item, gpointer data);
+gboolean dialogue_list_open (Db *db, DialogueOpenFunc func, gpointer data, GError **error);

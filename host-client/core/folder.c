@@ -28,6 +28,11 @@ static const char *const schema[] = {
   "  user TEXT NOT NULL, expires_us INTEGER NOT NULL, epoch INTEGER NOT NULL, serial BLOB);"
   "CREATE TABLE purchases (plugin TEXT PRIMARY KEY, request TEXT NOT NULL, order_id TEXT,"
   "  created_us INTEGER NOT NULL);",
+  /* item: bought inside the plugin; '': the plugin itself. */
+  "CREATE TABLE open_purchases (plugin TEXT NOT NULL, item TEXT NOT NULL, request TEXT NOT NULL,"
+  "  created_us INTEGER NOT NULL, PRIMARY KEY (plugin, item));"
+  "INSERT INTO open_purchases SELECT plugin, '', request, created_us FROM purchases;"
+  "DROP TABLE purchases;",
 };
 
 static gboolean

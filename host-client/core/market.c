@@ -45,6 +45,12 @@ read_catalog (xmpp_stanza_t *element)
 }
 
 static gpointer
+read_items_for_sale (xmpp_stanza_t *element)
+{
+  return element != NULL ? items_read (element, NULL) : NULL;
+}
+
+static gpointer
 read_orders (xmpp_stanza_t *element)
 {
   return element != NULL ? orders_read (element, NULL) : NULL;
@@ -342,9 +348,11 @@ ask_order (Market *market, const char *type, const OrderRequest *request, Market
 }
 
 void
-market_buy (Market *market, const char *plugin, const char *request, MarketOrderFunc callback, gpointer data)
+market_buy (Market *market, const char *plugin, const char *item, const char *request,
+            MarketOrderFunc callback, gpointer data)
 {
-  OrderRequest order = { ORDER_REQUEST_BUY, .plugin = (char *)plugin, .request = (char *)request };
+  OrderRequest order
+      = { ORDER_REQUEST_BUY, .plugin = (char *)plugin, .item = (char *)item, .request = (char *)request };
   ask_order (market, "set", &order, callback, data);
 }
 
@@ -391,6 +399,15 @@ market_list_orders (Market *market, const char *after, ReplyFunc callback, gpoin
   orders_write_request (question, xml);
   session_request (market->session, "get", market->address, xml->str, read_orders,
                    (GDestroyNotify)orders_free, callback, data);
+}
+
+void
+market_list_items (Market *market, const char *application, ReplyFunc callback, gpointer data)
+{
+  g_autoptr (GString) xml = g_string_new (NULL);
+  items_write_request (application, xml);
+  session_request (market->session, "get", market->address, xml->str, read_items_for_sale,
+                   (GDestroyNotify)items_free, callback, data);
 }
 
 /* ---- refused serials ---- */

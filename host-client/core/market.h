@@ -37,8 +37,9 @@ const SerialBook *market_peek_serials (const Market *market);
 
 /* @order is NULL unless the market told of one; an error may come with the order as it is. */
 typedef void (*MarketOrderFunc) (const OrderView *order, const Reply *reply, gpointer data);
-void market_buy (Market *market, const char *plugin, const char *request, MarketOrderFunc callback,
-                 gpointer data);
+/* @item: of @plugin; NULL: the plugin itself. */
+void market_buy (Market *market, const char *plugin, const char *item, const char *request,
+                 MarketOrderFunc callback, gpointer data);
 void market_decline (Market *market, const char *order, MarketOrderFunc callback, gpointer data);
 void market_get_order (Market *market, const char *order, MarketOrderFunc callback, gpointer data);
 
@@ -46,6 +47,9 @@ void market_get_order (Market *market, const char *order, MarketOrderFunc callba
  * Catalog, an Orders. */
 void market_catalog (Market *market, const char *query, const char *after, ReplyFunc callback, gpointer data);
 void market_list_orders (Market *market, const char *after, ReplyFunc callback, gpointer data);
+
+/* What can be bought inside @application, with what the user has of it: reply->value is an Items. */
+void market_list_items (Market *market, const char *application, ReplyFunc callback, gpointer data);
 
 typedef enum
 {

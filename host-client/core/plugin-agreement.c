@@ -95,6 +95,8 @@ list_beyond (GKeyFile *agreed, const PluginInfo *info)
                         "write messages in your name, in the chat that is open and to those you allow it");
   if (info->calls_functions && !g_key_file_get_boolean (agreed, AGREED, "functions", NULL))
     g_strv_builder_add (lines, "send what you give it to its vendor's functions on your server");
+  if (info->asks_purchases && !g_key_file_get_boolean (agreed, AGREED, "purchases", NULL))
+    g_strv_builder_add (lines, "have you asked whether to buy something inside it");
   return g_strv_builder_end (lines);
 }
 
@@ -151,6 +153,7 @@ plugin_agreement_keep (const char *folder, const PluginInfo *info, gboolean need
   g_key_file_set_boolean (file, AGREED, "identity", info->sees_identity);
   g_key_file_set_integer (file, AGREED, "messages", (gint)info->messages);
   g_key_file_set_boolean (file, AGREED, "functions", info->calls_functions);
+  g_key_file_set_boolean (file, AGREED, "purchases", info->asks_purchases);
   note_serial (file, info->hash, needs_serial);
   g_key_file_set_string (file, VERIFIED, "hash", info->hash);
   g_key_file_set_boolean (file, VERIFIED, "needs-serial", needs_serial);

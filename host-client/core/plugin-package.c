@@ -95,6 +95,7 @@ info_new (const Descriptor *descriptor)
   info->has_threads = descriptor->has_threads;
   info->sees_identity = descriptor->sees_identity;
   info->calls_functions = descriptor->calls_functions;
+  info->asks_purchases = descriptor->asks_purchases;
   info->messages = descriptor->messages == DESCRIPTOR_MESSAGES_SEND  ? PLUGIN_MESSAGES_SEND
                    : descriptor->messages == DESCRIPTOR_MESSAGES_SEE ? PLUGIN_MESSAGES_SEE
                                                                      : PLUGIN_MESSAGES_NONE;

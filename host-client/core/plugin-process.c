@@ -476,6 +476,8 @@ on_frame (Launch *launch, const Frame *frame, gpointer data)
     case FRAME_OP_SEND_MESSAGE:
     case FRAME_OP_REQUEST_FUNCTION:
     case FRAME_OP_RUN_FUNCTION:
+    case FRAME_OP_ASK_PURCHASE:
+    case FRAME_OP_POLL_PURCHASE:
       if (process->events.asked != NULL)
         process->events.asked (process, frame, process->data);
       break;
@@ -618,6 +620,8 @@ find_grants (const Descriptor *descriptor, gboolean may_connect)
     grants |= FRAME_GRANT_SEND_MESSAGES;
   if (descriptor->calls_functions)
     grants |= FRAME_GRANT_FUNCTIONS;
+  if (descriptor->asks_purchases)
+    grants |= FRAME_GRANT_PURCHASES;
   return grants;
 }
 

@@ -27,7 +27,8 @@ typedef struct
   void (*notify) (PluginProcess *process, const char *title, const char *text, gpointer data);
   void (*command_added) (PluginProcess *process, const char *name, const char *help, gpointer data);
   /* A granted request that is not the process's own business: FRAME_OP_WATCH_MESSAGES, SEND_MESSAGE,
-   * REQUEST_FUNCTION, RUN_FUNCTION. What is owed an answer gets it by plugin_process_answer(). */
+   * REQUEST_FUNCTION, RUN_FUNCTION, ASK_PURCHASE, POLL_PURCHASE. What is owed an answer gets it by
+   * plugin_process_answer(). */
   void (*asked) (PluginProcess *process, const Frame *frame, gpointer data);
   /* The process is gone and this object with it. */
   void (*ended) (PluginProcess *process, PluginEnd end, const char *reason, gpointer data);

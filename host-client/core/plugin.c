@@ -9,6 +9,7 @@
  * Events and results are posted, never called from within a call of the user's. */
 #include "host-client/core/plugin-broker.h"
 #include "host-client/core/plugin-process.h"
+#include "host-client/core/plugin-wish.h"
 
 #include "common/base/log.h"
 
@@ -27,10 +28,10 @@
 /* What the plugin is to be asked when it has answered what is before it. */
 typedef struct
 {
-  FrameOp op;     /* COMMAND, MESSAGE or FUNCTION_RESULT */
-  char *name;     /* the command, the message's peer, or the result's reason */
-  char *input;    /* of a command or message */
-  guint32 number; /* the message's way, or the plugin's number of the call */
+  FrameOp op;     /* COMMAND, MESSAGE, FUNCTION_RESULT or PURCHASE_RESULT */
+  char *name;     /* the command, the message's peer, the result's reason, or the item */
+  char *input;    /* of a command or message; the reason of a purchase */
+  guint32 number; /* the message's way, the plugin's number of the call, or the purchase's outcome */
   guint32 detail; /* whether the message is late, or the call's HostResult */
   gint64 time_s;
   GBytes *value;             /* of a result; nullable */
@@ -86,6 +87,7 @@ struct Plugin
   gboolean has_missed_copies;
   gint64 sent_since_us; /* not of this process: a restart gives no new right to send */
   guint n_sent;
+  PluginWishes wishes; /* nor to wish */
 
   GQueue posts;
   GSource *post_source;
@@ -222,7 +224,8 @@ write_request (const Request *request, Frame *frame)
   if (request->op != FRAME_OP_COMMAND)
     {
       frame_put_u32 (frame, request->number);
-      frame_put_u32 (frame, request->detail);
+      if (request->op != FRAME_OP_PURCHASE_RESULT)
+        frame_put_u32 (frame, request->detail);
     }
   frame_put_text (frame, request->name);
   if (request->op != FRAME_OP_FUNCTION_RESULT)
@@ -268,6 +271,7 @@ drop_process (Plugin *plugin, const char *reason)
   plugin->watched_ways = 0;
   plugin->has_missed_copies = FALSE;
   g_array_set_size (plugin->calls, 0);
+  plugin_wishes_drop (&plugin->wishes);
   fail_commands (plugin, reason);
 }
 
@@ -594,6 +598,44 @@ take_call (Plugin *plugin, const OpenCall *open, const char *function, GBytes *a
   plugin->events.call (plugin, copy.call, function, argument, plugin->data);
 }
 
+/* Has the user asked about @item, if that may be. */
+static gboolean
+wish (Plugin *plugin, const char *item, gboolean is_polled)
+{
+  gint64 now_us = clock_get_monotonic_us (plugin->host->clock);
+
+  return plugin->events.wish != NULL && plugin_wishes_begin (&plugin->wishes, item, is_polled, now_us);
+}
+
+/* A native plugin is told by an event. */
+static void
+take_wish (Plugin *plugin, const FrameHeader *asked, const char *wanted)
+{
+  g_autofree char *item = g_strdup (wanted);
+  gboolean is_taken = wish (plugin, item, FALSE);
+
+  answer_asked (plugin, asked, is_taken ? FRAME_STATUS_OK : FRAME_STATUS_BUSY, NULL);
+  if (is_taken)
+    plugin->events.wish (plugin, item, plugin->data);
+}
+
+/* A legacy one, which knows no events, asks again and again, and learns once what became of it. */
+static void
+take_poll (Plugin *plugin, const FrameHeader *asked, const char *wanted)
+{
+  g_autofree char *item = g_strdup (wanted);
+  g_autofree Frame *frame = g_new (Frame, 1);
+  guint32 call = asked->call;
+
+  if (!plugin_wishes_knows (&plugin->wishes, item) && wish (plugin, item, TRUE))
+    plugin->events.wish (plugin, item, plugin->data);
+  if (plugin->process == NULL)
+    return;
+  frame_begin (frame, FRAME_OP_POLL_PURCHASE, FRAME_ANSWER, call);
+  frame_put_u32 (frame, plugin_wishes_poll (&plugin->wishes, item));
+  plugin_process_answer (plugin->process, frame);
+}
+
 static void
 on_asked (PluginProcess *process, const Frame *frame, gpointer data)
 {
@@ -614,6 +656,12 @@ on_asked (PluginProcess *process, const Frame *frame, gpointer data)
     case FRAME_OP_SEND_MESSAGE:
       text = frame_get_text (&reader);
       take_send (plugin, &frame->header, text, frame_get_text (&reader));
+      return;
+    case FRAME_OP_ASK_PURCHASE:
+      take_wish (plugin, &frame->header, frame_get_text (&reader));
+      return;
+    case FRAME_OP_POLL_PURCHASE:
+      take_poll (plugin, &frame->header, frame_get_text (&reader));
       return;
     case FRAME_OP_REQUEST_FUNCTION:
       open.number = frame_get_u32 (&reader);
@@ -889,4 +937,22 @@ plugin_answer_call (Plugin *plugin, guint call, const PluginCallOutcome *outcome
       tell_outcome (plugin, &open, outcome);
       return;
     }
+}
+
+void
+plugin_answer_wish (Plugin *plugin, const char *item, guint outcome, const char *reason)
+{
+  gboolean is_polled = plugin->wishes.is_polled;
+  Request *request;
+
+  if (!plugin_wishes_end (&plugin->wishes, item, outcome, clock_get_monotonic_us (plugin->host->clock))
+      || is_polled)
+    return;
+  request = g_new0 (Request, 1);
+  request->op = FRAME_OP_PURCHASE_RESULT;
+  request->number = outcome;
+  request->name = g_strdup (item);
+  request->input = plugin_text_clean (reason, 500, TRUE, NULL);
+  g_queue_push_tail (&plugin->waiting, request);
+  run_next (plugin);
 }

@@ -73,6 +73,7 @@ typedef struct
   gboolean has_threads;
   gboolean sees_identity; /* it is told the JID, not only the pairwise name */
   gboolean calls_functions;
+  gboolean asks_purchases;
   PluginMessages messages;
   PluginCommand *commands; /* of a legacy plugin; a native one registers its own when it runs */
   gsize n_commands;
@@ -276,6 +277,10 @@ typedef struct
   /* The plugin, which was granted functions=yes, calls @function of its application: answer by
    * plugin_answer_call() with @call, now or later. At most 8 are open. NULL: there are no functions. */
   void (*call) (Plugin *plugin, guint call, const char *function, GBytes *argument, gpointer user_data);
+  /* The plugin, which was granted purchases=yes, wants the user to be asked whether to buy @item of its
+   * application: answer by plugin_answer_wish(), now or later. At most one is open, and 3 come in a minute.
+   * NULL: nobody can be asked. */
+  void (*wish) (Plugin *plugin, const char *item, gpointer user_data);
 } PluginEvents;
 
 /* Makes the object for the installed plugin @id and the account @jid (bare JID). @events is copied. NULL as
@@ -328,6 +333,11 @@ void plugin_show_message (Plugin *plugin, const PluginMessage *message);
 /* The function @call (of PluginEvents.call) has ended. Nothing happens if the process that called it is gone.
  */
 void plugin_answer_call (Plugin *plugin, guint call, const PluginCallOutcome *outcome);
+
+/* What became of @item, which the plugin wished for: @outcome as HostPurchaseOutcome of host/plugin.h,
+ * @reason one line or
+ * "". Nothing happens if the process that wished for it is gone. */
+void plugin_answer_wish (Plugin *plugin, const char *item, guint outcome, const char *reason);
 
 typedef void (*PluginResultFunc) (Plugin *plugin, PluginResult result, const char *text, gpointer user_data);
 

@@ -7,6 +7,8 @@ typedef enum
   IF_SAID_NO,
   IF_SAID_YES,
   IF_REPORTED,
+  IF_ITEM,
+  IF_OPEN_ITEM, /* both */
 } Guard;
 
 typedef struct
@@ -46,8 +48,29 @@ typedef struct
     state, E (BUY), ALWAYS, state, D (SHOW)                                                                  \
   }
 
+/* An item is nobody's to accept: whoever asks for it is asked first, and having it is the end. */
+#define ITEM_WANTED(state)                                                                                   \
+  { state, E (USE), IF_OPEN_ITEM, S (RESUMING), D (ORDER) | D (SHOW) },                                      \
+  {                                                                                                          \
+    state, E (USE), IF_ITEM, S (ASKING), D (ASK)                                                             \
+  }
+#define ITEM_BOUGHT(state)                                                                                   \
+  {                                                                                                          \
+    state, E (ORDER_FULFILLED), IF_ITEM, S (RUNNING), D (FORGET) | D (END)                                   \
+  }
+
 /* The first row that fits counts. */
 static const Row rows[] = {
+  ITEM_WANTED (S (IDLE)),
+  ITEM_WANTED (S (OFF)),
+  ITEM_WANTED (S (RUNNING)),
+  ITEM_BOUGHT (S (RESUMING)),
+  ITEM_BOUGHT (S (ORDERING)),
+  ITEM_BOUGHT (S (PAYING)),
+  ITEM_BOUGHT (S (PREPARING)),
+  { S (ASKING), E (ORDER_REFUSED), IF_ITEM, S (OFF),
+    D (END) }, /* it is not sold, or nobody is there to be asked */
+
   { S (IDLE), E (USE), ALWAYS, S (CHECKING), D (START) },
   { S (IDLE), E (BUY), IF_OPEN, S (RESUMING), D (ORDER) },
   { S (IDLE), E (BUY), ALWAYS, S (ORDERING), D (ORDER) },
@@ -125,6 +148,10 @@ guard_holds (Guard guard, const PurchaseFacts *facts)
       return facts->has_said_yes;
     case IF_REPORTED:
       return facts->has_reported;
+    case IF_ITEM:
+      return facts->is_item;
+    case IF_OPEN_ITEM:
+      return facts->is_item && facts->is_open;
     case ALWAYS:
       break;
     }

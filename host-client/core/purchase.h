@@ -1,5 +1,9 @@
-/* The dialogue of a user, a plugin and the market about one plugin's serial, as a table: what state follows
- * an event, and what is to be done. Pure; dialogue.c does what it says. */
+/* The dialogue of a user, a plugin and the market about one plugin's serial, or about an item that is bought
+ * inside the plugin, as a table: what state follows an event, and what is to be done. Pure; dialogue.c does
+ * what it says.
+ *
+ * An item has no serial: nothing is checked before the user is asked, and it is there as soon as its order is
+ * fulfilled. */
 #pragma once
 
 #include <glib.h>
@@ -15,15 +19,15 @@ typedef enum
   PURCHASE_ORDERING,  /* the order was sent, or will be when we are online */
   PURCHASE_PAYING,    /* the market waits for the money */
   PURCHASE_PREPARING, /* the market has the money, we wait for the serial */
-  PURCHASE_RUNNING,   /* the plugin has accepted */
+  PURCHASE_RUNNING,   /* the plugin has accepted; the item was bought */
   PURCHASE_OFF,       /* it ended without: the user said no, or something failed */
 } PurchaseState;
 
 typedef enum
 {
   /* the user */
-  PURCHASE_EVENT_USE, /* wants the plugin */
-  PURCHASE_EVENT_BUY, /* wants its serial, and has said yes by that */
+  PURCHASE_EVENT_USE, /* wants the plugin; or is to be asked whether to buy the item */
+  PURCHASE_EVENT_BUY, /* wants its serial, or the item, and has said yes by that */
   PURCHASE_EVENT_YES,
   PURCHASE_EVENT_NO,
   /* the plugin */
@@ -32,8 +36,8 @@ typedef enum
   PURCHASE_EVENT_BAD,
   PURCHASE_EVENT_EXPIRED,
   PURCHASE_EVENT_SUSPENDED, /* it has none, because its payment is in dispute */
-  PURCHASE_EVENT_FAILED,  /* refused for another cause, or crashed */
-  PURCHASE_EVENT_STOPPED, /* as the user wished */
+  PURCHASE_EVENT_FAILED,    /* refused for another cause, or crashed */
+  PURCHASE_EVENT_STOPPED,   /* as the user wished */
   /* the market's answer to "refused" */
   PURCHASE_EVENT_REPLACED,
   PURCHASE_EVENT_REGISTRATION_NEEDED,
@@ -72,6 +76,7 @@ typedef struct
   gboolean has_said_no;  /* in this session */
   gboolean has_said_yes; /* to this purchase */
   gboolean has_reported; /* the serial that was refused now was itself a replacement */
+  gboolean is_item;
 } PurchaseFacts;
 
 /* The state after @event and what to do, PurchaseEffects or-ed. FALSE if the table has no such row: then

@@ -11,6 +11,7 @@ typedef struct
   TestClient client;
   GPtrArray *sent;  /* "peer text" */
   GPtrArray *calls; /* "number function argument" */
+  GPtrArray *wishes; /* items */
   PluginSendOutcome next_send;
 } Ground;
 
@@ -35,11 +36,18 @@ on_call (Plugin *plugin, guint call, const char *function, GBytes *argument, gpo
 }
 
 static void
+on_wish (Plugin *plugin, const char *item, gpointer data)
+{
+  g_ptr_array_add (((Ground *)data)->wishes, g_strdup (item));
+}
+
+static void
 set_up (Ground *ground, gconstpointer data)
 {
   driver_set_up (&ground->client, data);
   ground->sent = g_ptr_array_new_with_free_func (g_free);
   ground->calls = g_ptr_array_new_with_free_func (g_free);
+  ground->wishes = g_ptr_array_new_with_free_func (g_free);
   ground->next_send = PLUGIN_SEND_DONE;
 }
 
@@ -48,6 +56,7 @@ tear_down (Ground *ground, gconstpointer data)
 {
   g_ptr_array_unref (ground->sent);
   g_ptr_array_unref (ground->calls);
+  g_ptr_array_unref (ground->wishes);
   driver_tear_down (&ground->client, data);
 }
 
@@ -76,6 +85,7 @@ take (Ground *ground, const char *permissions)
   g_assert_nonnull (info);
   events.send = on_send;
   events.call = on_call;
+  events.wish = on_wish;
   plugin = plugin_new (ground->client.host, "herald", TEST_JID, &events, ground, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (driver_start (&ground->client, plugin, NULL), ==, "running ");
@@ -104,18 +114,19 @@ test_what_was_not_granted_is_not_there (Ground *ground, gconstpointer data)
 {
   static const struct
   {
-    const char *permissions, *report; /* extensions: messages, network, function, token */
+    const char *permissions, *report; /* extensions: messages, network, function, purchase, token */
   } rows[] = {
-    { "", "ok 0000 socket:1 read:0 data:0 thread:0 jid:" },
-    { "messages=see\n", "ok 1000 socket:1 read:0 data:0 thread:0 jid:" },
-    { "messages=send\n", "ok 1000 socket:1 read:0 data:0 thread:0 jid:" },
-    { "functions=yes\n", "ok 0010 socket:1 read:0 data:0 thread:0 jid:" },
-    { "connect=127.0.0.1:@PORT@\n", "ok 0100 connected read:0 data:0 thread:0 jid:" },
-    { "connect=192.0.2.1:443\n", "ok 0100 connect:1 read:0 data:0 thread:0 jid:" },
-    { "data=4K\n", "ok 0000 socket:1 read:0 data:1 thread:0 jid:" },
-    { "read=/etc/passwd\n", "ok 0000 socket:1 read:1 data:0 thread:0 jid:" },
-    { "threads=yes\n", "ok 0000 socket:1 read:0 data:0 thread:1 jid:" },
-    { "identity=yes\n", "ok 0000 socket:1 read:0 data:0 thread:0 jid:" TEST_JID },
+    { "", "ok 00000 socket:1 read:0 data:0 thread:0 jid:" },
+    { "messages=see\n", "ok 10000 socket:1 read:0 data:0 thread:0 jid:" },
+    { "messages=send\n", "ok 10000 socket:1 read:0 data:0 thread:0 jid:" },
+    { "functions=yes\n", "ok 00100 socket:1 read:0 data:0 thread:0 jid:" },
+    { "purchases=yes\n", "ok 00010 socket:1 read:0 data:0 thread:0 jid:" },
+    { "connect=127.0.0.1:@PORT@\n", "ok 01000 connected read:0 data:0 thread:0 jid:" },
+    { "connect=192.0.2.1:443\n", "ok 01000 connect:1 read:0 data:0 thread:0 jid:" },
+    { "data=4K\n", "ok 00000 socket:1 read:0 data:1 thread:0 jid:" },
+    { "read=/etc/passwd\n", "ok 00000 socket:1 read:1 data:0 thread:0 jid:" },
+    { "threads=yes\n", "ok 00000 socket:1 read:0 data:0 thread:1 jid:" },
+    { "identity=yes\n", "ok 00000 socket:1 read:0 data:0 thread:0 jid:" TEST_JID },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
@@ -130,10 +141,18 @@ test_what_was_not_granted_is_not_there (Ground *ground, gconstpointer data)
 static void
 test_nothing_is_installed_that_was_not_agreed_to (Ground *ground, gconstpointer data)
 {
-  static const char *const steps[] = { "data=4K\n", "data=8K\n", "data=4K\nmessages=see\n",
-                                       "data=4K\nmessages=send\n", "data=4K\nconnect=127.0.0.1:1\n" };
-  static const char *const said[]
-      = { NULL, "8 KiB", "see every message", "write messages in your name", "connect to 127.0.0.1:1" };
+  static const char *const steps[] = { "data=4K\n",
+                                       "data=8K\n",
+                                       "data=4K\nmessages=see\n",
+                                       "data=4K\nmessages=send\n",
+                                       "data=4K\nconnect=127.0.0.1:1\n",
+                                       "data=4K\npurchases=yes\n" };
+  static const char *const said[] = { NULL,
+                                      "8 KiB",
+                                      "see every message",
+                                      "write messages in your name",
+                                      "connect to 127.0.0.1:1",
+                                      "have you asked whether to buy something inside it" };
   PluginHost *host = ground->client.host;
   g_autoptr (Plugin) plugin = take (ground, steps[0]);
 
@@ -212,6 +231,8 @@ test_frames_of_what_was_not_granted_end_the_plugin (Ground *ground, gconstpointe
     { FRAME_OP_SEND_MESSAGE, FRAME_ASK, "messages=send\n" },
     { FRAME_OP_REQUEST_FUNCTION, FRAME_EVENT, "functions=yes\n" },
     { FRAME_OP_RUN_FUNCTION, FRAME_ASK, "functions=yes\n" },
+    { FRAME_OP_ASK_PURCHASE, FRAME_ASK, "purchases=yes\n" },
+    { FRAME_OP_POLL_PURCHASE, FRAME_ASK, "purchases=yes\n" },
     { FRAME_OP_RESOLVE, FRAME_ASK, "connect=127.0.0.1:@PORT@\n" },
   };
 
@@ -239,6 +260,53 @@ test_frames_of_what_was_not_granted_end_the_plugin (Ground *ground, gconstpointe
       g_assert_true (g_str_has_prefix (tell (ground, plugin, input), "gone "));
       plugin_free (plugin);
     }
+}
+
+/* ---- purchases ---- */
+
+static void
+test_a_wish_is_told_of_once_and_a_second_one_waits_its_turn (Ground *ground, gconstpointer data)
+{
+  g_autoptr (Plugin) plugin = take (ground, "purchases=yes\n");
+
+  g_assert_cmpstr (tell (ground, plugin, "wish coins"), ==, "ok 0");
+  g_assert_cmpstr (tell (ground, plugin, "wish coins"), ==, "ok 4"); /* HOST_RETRY */
+  g_assert_cmpstr (tell (ground, plugin, "wish hat"), ==, "ok 4");
+  g_assert_cmpuint (ground->wishes->len, ==, 1);
+  g_assert_cmpstr (tell (ground, plugin, "purchases"), ==, "ok ");
+  plugin_answer_wish (plugin, "hat", 1, ""); /* nobody wished for that */
+  plugin_answer_wish (plugin, "coins", 1, "");
+  plugin_answer_wish (plugin, "coins", 1, "");
+  g_assert_cmpstr (tell (ground, plugin, "purchases"), ==, "ok coins 1 ;");
+  g_assert_cmpstr (tell (ground, plugin, "wish hat"), ==, "ok 0");
+  plugin_answer_wish (plugin, "hat", 3, "it is not sold");
+  g_assert_cmpstr (tell (ground, plugin, "purchases"), ==, "ok coins 1 ;hat 3 it is not sold;");
+}
+
+static void
+test_a_wish_is_not_granted_again_and_again (Ground *ground, gconstpointer data)
+{
+  g_autoptr (Plugin) plugin = take (ground, "purchases=yes\n");
+
+  g_assert_cmpstr (tell (ground, plugin, "wish coins"), ==, "ok 0");
+  plugin_answer_wish (plugin, "coins", 2, ""); /* the user said no */
+  g_assert_cmpstr (tell (ground, plugin, "wish coins"), ==, "ok 4");
+  /* Nor does a restart change that. */
+  g_assert_cmpstr (driver_start (&ground->client, plugin, NULL), ==, "running ");
+  g_assert_cmpstr (tell (ground, plugin, "wish coins"), ==, "ok 4");
+  g_assert_cmpuint (ground->wishes->len, ==, 1);
+}
+
+static void
+test_a_wish_of_a_process_that_is_gone_is_nobodys (Ground *ground, gconstpointer data)
+{
+  g_autoptr (Plugin) plugin = take (ground, "purchases=yes\n");
+
+  g_assert_cmpstr (tell (ground, plugin, "wish coins"), ==, "ok 0");
+  g_assert_cmpstr (driver_start (&ground->client, plugin, NULL), ==, "running ");
+  plugin_answer_wish (plugin, "coins", 1, "");
+  g_assert_cmpstr (tell (ground, plugin, "purchases"), ==, "ok ");
+  g_assert_cmpstr (tell (ground, plugin, "wish Gold Coins"), ==, "ok 4");
 }
 
 /* ---- messages ---- */
@@ -505,6 +573,7 @@ test_a_legacy_plugin_calls_functions_as_its_hosts (Ground *ground, gconstpointer
   g_assert_no_error (error);
   g_assert_nonnull (info);
   events.call = on_call;
+  events.wish = on_wish;
   plugin = plugin_new (ground->client.host, "caller", TEST_JID, &events, ground, &error);
   g_assert_cmpstr (driver_start (&ground->client, plugin, NULL), ==, "running ");
 
@@ -639,6 +708,10 @@ main (int argc, char **argv)
   g_log_set_always_fatal (G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK);
   add ("what-was-not-granted-is-not-there", test_what_was_not_granted_is_not_there);
   add ("frames-of-what-was-not-granted-end-the-plugin", test_frames_of_what_was_not_granted_end_the_plugin);
+  add ("a-wish-is-told-of-once-and-a-second-one-waits-its-turn",
+       test_a_wish_is_told_of_once_and_a_second_one_waits_its_turn);
+  add ("a-wish-is-not-granted-again-and-again", test_a_wish_is_not_granted_again_and_again);
+  add ("a-wish-of-a-process-that-is-gone-is-nobodys", test_a_wish_of_a_process_that_is_gone_is_nobodys);
   add ("nothing-is-installed-that-was-not-agreed-to", test_nothing_is_installed_that_was_not_agreed_to);
   add ("an-upgrade-that-asks-for-no-more-needs-no-answer",
        test_an_upgrade_that_asks_for_no_more_needs_no_answer);

@@ -172,7 +172,7 @@ test_purchase_never_orders_unasked (void)
   for (int run = 0; run < 20000; run++)
     {
       PurchaseState state = S (IDLE);
-      PurchaseFacts facts = { 0 };
+      PurchaseFacts facts = { .is_item = run % 2 == 1 };
       gboolean has_agreed = FALSE;
       for (int i = 0; i < 12; i++)
         {
@@ -198,6 +198,41 @@ test_purchase_never_orders_unasked (void)
     }
 }
 
+static void
+test_purchase_item_is_asked_about_and_bought (void)
+{
+  PLAY (FACTS (.is_item = TRUE), { E (USE), S (ASKING), D (ASK) }, { E (YES), S (ORDERING), D (ORDER) },
+        { E (ORDER_OPEN), S (PAYING), D (SHOW) }, { E (ORDER_FULFILLED), S (RUNNING), D (FORGET) | D (END) },
+        /* and again, which is another purchase */
+        { E (USE), S (ASKING), D (ASK) }, { E (NO), S (OFF), D (REMEMBER_NO) | D (END) },
+        { E (USE), S (ASKING), D (ASK) }, { E (YES), S (ORDERING), D (ORDER) },
+        { E (ORDER_ENDED), S (OFF), D (FORGET) | D (END) }, { E (USE), S (ASKING), D (ASK) });
+}
+
+static void
+test_purchase_item_that_is_free_is_there_with_its_order (void)
+{
+  PLAY (FACTS (.is_item = TRUE), { E (BUY), S (ORDERING), D (ORDER) },
+        { E (ORDER_FULFILLED), S (RUNNING), D (FORGET) | D (END) });
+}
+
+static void
+test_purchase_item_that_was_under_way_goes_on (void)
+{
+  PLAY (FACTS (.is_item = TRUE, .is_open = TRUE), { E (USE), S (RESUMING), D (ORDER) | D (SHOW) },
+        { E (ORDER_FULFILLED), S (RUNNING), D (FORGET) | D (END) });
+}
+
+static void
+test_purchase_item_that_nobody_can_be_asked_about_ends (void)
+{
+  PurchaseState state = S (ASKING);
+  PurchaseFacts plugin = { 0 };
+  guint effects;
+  PLAY (FACTS (.is_item = TRUE), { E (USE), S (ASKING), D (ASK) }, { E (ORDER_REFUSED), S (OFF), D (END) });
+  g_assert_false (purchase_step (&state, E (ORDER_REFUSED), &plugin, &effects)); /* that one is answered */
+}
+
 int
 main (int argc, char **argv)
 {
@@ -217,5 +252,9 @@ main (int argc, char **argv)
   ADD (crashed_plugin_can_be_used_again);
   ADD (what_is_not_in_the_table_changes_nothing);
   ADD (never_orders_unasked);
+  ADD (item_is_asked_about_and_bought);
+  ADD (item_that_is_free_is_there_with_its_order);
+  ADD (item_that_was_under_way_goes_on);
+  ADD (item_that_nobody_can_be_asked_about_ends);
   return g_test_run ();
 }

@@ -46,10 +46,10 @@ applications_set_functions (Applications *applications, const ApplicationFunctio
 }
 
 gboolean
-applications_check (Applications *applications, const char *text, GError **error)
+applications_check (Applications *applications, const char *text, gboolean has_items, GError **error)
 {
   if (applications->functions != NULL)
-    return applications->functions->check (text, error);
+    return applications->functions->check (text, has_items, error);
   if (text[0] == '\0')
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "[Functions]: this host runs none");

@@ -40,8 +40,9 @@ typedef struct
 /* The room that knows the group [Functions] of manifests. */
 typedef struct
 {
-  /* Anywhere: whether @text makes sense; the error names group and key. */
-  gboolean (*check) (const char *text, GError **error);
+  /* Anywhere: whether @text makes sense; the error names group and key. @has_items: counters are to be kept
+   * for users. */
+  gboolean (*check) (const char *text, gboolean has_items, GError **error);
   /* In the commit that puts the application on sale, on the writer thread. FALSE is a fault; *@problem is why
    * it is refused, static, and then the caller undoes the commit. */
   gboolean (*store) (Db *db, const ApplicationManifest *manifest, const char **problem, GError **error);
@@ -52,7 +53,8 @@ typedef struct
 void applications_set_functions (Applications *applications, const ApplicationFunctions *functions,
                                  gpointer data);
 /* The same, for the market; without such a room only "" passes. */
-gboolean applications_check (Applications *applications, const char *text, GError **error);
+gboolean applications_check (Applications *applications, const char *text, gboolean has_items,
+                             GError **error);
 gboolean applications_store (Applications *applications, Db *db, const ApplicationManifest *manifest,
                              const char **problem, GError **error);
 void applications_changed (Applications *applications, const char *application);

@@ -2,7 +2,7 @@
  * a Db for writing runs on the writer thread. */
 #pragma once
 
-#include "common/base/db.h"
+#include "host-server/store/counters.h"
 
 /* Whose. */
 typedef struct
@@ -12,7 +12,7 @@ typedef struct
 } DataOwner;
 
 /* What a value is charged beside its key and its bytes, and a result beside its bytes. */
-#define DATA_CHARGE 64
+#define DATA_CHARGE USER_DATA_CHARGE
 
 /* *value is NULL and *version 0 if there is no such key. */
 gboolean data_get (Db *db, const DataOwner *owner, const char *key, GBytes **value, gint64 *version,

@@ -78,10 +78,32 @@ has_room (FunctionCall *call, const char *key, gsize length)
   return total <= call->most_user_bytes;
 }
 
+/* What was bought may be spent, never made more. Looking at it counts as reading it, so that the commit finds
+ * what was compared here. */
+static gboolean
+is_spending (FunctionCall *call, const char *key, const void *value, gsize length)
+{
+  g_autoptr (GBytes) held = NULL;
+  gint64 n_held = 0, n_left = 0;
+  gsize n_bytes;
+  if (!read_value (call, key, &held))
+    return FALSE;
+  const void *bytes = held != NULL ? g_bytes_get_data (held, &n_bytes) : NULL;
+  if (bytes != NULL && !counter_parse (bytes, n_bytes, &n_held))
+    n_held = 0;
+  return (value == NULL || counter_parse (value, length, &n_left)) && n_left <= n_held;
+}
+
 static gboolean
 on_put (const char *key, const void *value, gsize length, gpointer data)
 {
   FunctionCall *call = data;
+  if (g_str_has_prefix (key, COUNTER_PREFIX) && !is_spending (call, key, value, length))
+    {
+      journal_add (call->functions->journal, call, "error",
+                   "a counter under " COUNTER_PREFIX " can only be made less, by a whole number");
+      return FALSE;
+    }
   if (value != NULL && !has_room (call, key, length))
     {
       call->is_over_quota = TRUE;

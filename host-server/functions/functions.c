@@ -6,6 +6,7 @@
 #include "host-server/functions/room.h"
 #include "host-server/store/accounts.h"
 
+#include <gio/gio.h>
 #include <string.h>
 
 #define SWEEP_S 60
@@ -84,10 +85,16 @@ functions_get_module (Functions *functions, FunctionApplication *application, GE
 /* --- manifests --- */
 
 static gboolean
-check_manifest (const char *text, GError **error)
+check_manifest (const char *text, gboolean has_items, GError **error)
 {
   g_autoptr (FunctionManifest) manifest = text[0] != '\0' ? function_manifest_parse (text, error) : NULL;
-  return text[0] == '\0' || manifest != NULL;
+  if (text[0] == '\0' || manifest == NULL)
+    return text[0] == '\0';
+  if (!has_items || manifest->user_bytes > 0)
+    return TRUE;
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                       "[Functions] user_data: missing, what is bought of its items is counted there");
+  return FALSE;
 }
 
 static gboolean

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define STORE_PREFIX "store/"
-#define ITEM_PREFIX  "item/"
 
 struct Predefined
 {
@@ -45,8 +44,8 @@ read_key (FunctionCall *call, const char *key, gsize length)
       return NULL;
     }
   g_autofree char *text = g_strndup (key, length);
-  return g_str_has_prefix (text, ITEM_PREFIX) ? g_steal_pointer (&text)
-                                              : g_strconcat (STORE_PREFIX, text, NULL);
+  return g_str_has_prefix (text, COUNTER_PREFIX) ? g_steal_pointer (&text)
+                                                 : g_strconcat (STORE_PREFIX, text, NULL);
 }
 
 static void
@@ -97,7 +96,7 @@ write_key (FunctionCall *call, const char *argument, gsize length, GBytes *value
   g_autoptr (GBytes) nothing = g_bytes_new_static ("", 0);
   if (key == NULL)
     return;
-  if (g_str_has_prefix (key, ITEM_PREFIX))
+  if (g_str_has_prefix (key, COUNTER_PREFIX))
     {
       refuse (call, FUNCTION_ANSWER_FORBIDDEN, "what was bought is not a caller's to change");
       return;

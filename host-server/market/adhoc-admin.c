@@ -40,10 +40,11 @@ find_user (Market *market, AdhocCall *call)
 
 /* user-orders */
 
-static const AdhocColumn order_columns[]
-    = { { "order", "Order" },     { "user", "User" },     { "plugin", "Plugin" },
-        { "state", "State" },     { "price", "Price" },   { "payment", "Payment" },
-        { "created", "Ordered" }, { "reason", "Reason" }, { NULL } };
+static const AdhocColumn order_columns[] = { { "order", "Order" },     { "user", "User" },
+                                             { "plugin", "Plugin" },   { "state", "State" },
+                                             { "price", "Price" },     { "payment", "Payment" },
+                                             { "created", "Ordered" }, { "reason", "Reason" },
+                                             { "item", "Item" },       { NULL } };
 
 static void
 orders_begin (AdhocCall *call, gpointer data)
@@ -167,9 +168,11 @@ resolve_choose (Market *market, AdhocCall *call, const json_t *rows)
   for (gsize i = 0; i < json_array_size (rows) && i < ADHOC_LIST_MAX; i++)
     {
       const json_t *row = json_array_get (rows, i);
-      g_autofree char *label = g_strdup_printf (
-          "%s of %s: %s, %s (%s)", adhoc_row_text (row, "plugin"), adhoc_row_text (row, "user"),
-          adhoc_row_text (row, "payment"), adhoc_row_text (row, "reason"), adhoc_row_text (row, "order"));
+      g_autofree char *label
+          = g_strdup_printf ("%s%s%s of %s: %s, %s (%s)", adhoc_row_text (row, "plugin"),
+                             adhoc_row_text (row, "item")[0] != '\0' ? " " : "", adhoc_row_text (row, "item"),
+                             adhoc_row_text (row, "user"), adhoc_row_text (row, "payment"),
+                             adhoc_row_text (row, "reason"), adhoc_row_text (row, "order"));
       form_field_add_option (field, adhoc_row_text (row, "order"), label);
     }
   field = form_add (form, FORM_CHOICE, "as", "It is to become");

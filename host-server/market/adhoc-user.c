@@ -266,6 +266,8 @@ make_order (const Purchase *purchase)
   Form *form = form_new ("Order");
   form_field_add_value (form_add (form, FORM_TEXT, "order", "Order"), view->id);
   form_field_add_value (form_add (form, FORM_TEXT, "plugin", "Plugin"), view->plugin);
+  if (view->item != NULL)
+    form_field_add_value (form_add (form, FORM_TEXT, "item", "Item"), view->item);
   form_field_add_value (form_add (form, FORM_TEXT, "state", "State"), order_state_to_text (view->state));
   form_field_add_value (form_add (form, FORM_TEXT, "price", "Price"), price);
   if (expires != NULL)
@@ -441,6 +443,7 @@ show_orders (AdhocCall *call, gpointer data)
   form_add_column (form, "State");
   form_add_column (form, "Price");
   form_add_column (form, "Charging page");
+  form_add_column (form, "Item");
   for (guint i = 0; i < orders->orders->len; i++)
     {
       const OrderView *order = g_ptr_array_index (orders->orders, i);
@@ -451,6 +454,7 @@ show_orders (AdhocCall *call, gpointer data)
       form_add_cell (form, order_state_to_text (order->state));
       form_add_cell (form, price);
       form_add_cell (form, order->charge_url);
+      form_add_cell (form, order->item);
     }
   if (orders->orders->len == 0)
     adhoc_call_note (call, ADHOC_INFO, "You have no orders.");
@@ -480,7 +484,8 @@ decline_choose (AdhocCall *call, gpointer data)
       if (order->state != ORDER_AWAITING_PAYMENT)
         continue;
       g_autofree char *price = charge_dup_price (order->price_minor, order->currency);
-      g_autofree char *label = g_strdup_printf ("%s, %s (%s)", order->plugin, price, order->id);
+      g_autofree char *name = catalog_dup_name (data, order->plugin, order->item);
+      g_autofree char *label = g_strdup_printf ("%s, %s (%s)", name, price, order->id);
       form_field_add_option (field, order->id, label);
       n_open++;
     }

@@ -28,11 +28,19 @@ read_plugins (Market *market, Db *db, const char *member, json_t *rows, GError *
 static void
 show_plugins (Market *market, AdhocCall *call, const json_t *rows)
 {
-  static const AdhocColumn columns[]
-      = { { "plugin", "Plugin" },     { "vendor", "Vendor" }, { "version", "Version" },
-          { "source", "Source" },     { "state", "State" },   { "fault", "Fault" },
-          { "price", "Price" },       { "sold", "Sold" },     { "open", "Open orders" },
-          { "refunded", "Refunded" }, { "income", "Income" }, { NULL } };
+  static const AdhocColumn columns[] = { { "plugin", "Plugin" },
+                                         { "vendor", "Vendor" },
+                                         { "version", "Version" },
+                                         { "source", "Source" },
+                                         { "state", "State" },
+                                         { "fault", "Fault" },
+                                         { "price", "Price" },
+                                         { "sold", "Sold" },
+                                         { "open", "Open orders" },
+                                         { "refunded", "Refunded" },
+                                         { "income", "Income" },
+                                         { "items-sold", "Items sold" },
+                                         { NULL } };
   adhoc_show_list (call, "Plugins", columns, rows);
 }
 
@@ -240,13 +248,9 @@ read_sales (Market *market, Db *db, const char *member, json_t *rows, GError **e
 static void
 show_sales (Market *market, AdhocCall *call, const json_t *rows)
 {
-  static const AdhocColumn columns[] = { { "order", "Order" },
-                                         { "plugin", "Plugin" },
-                                         { "state", "State" },
-                                         { "price", "Price" },
-                                         { "user", "User" },
-                                         { "created", "Ordered" },
-                                         { NULL } };
+  static const AdhocColumn columns[]
+      = { { "order", "Order" }, { "plugin", "Plugin" },   { "state", "State" }, { "price", "Price" },
+          { "user", "User" },   { "created", "Ordered" }, { "item", "Item" },   { NULL } };
   adhoc_show_list (call, "The newest orders", columns, rows);
 }
 

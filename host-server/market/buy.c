@@ -32,7 +32,13 @@ count (DbQuery *take_query, gint64 *n, GError **error)
   return TRUE;
 }
 
-/* The order that this request, or another for the same plugin, already has. */
+static const char *
+get_item (const BuyRequest *request)
+{
+  return request->item != NULL ? request->item : "";
+}
+
+/* The order that this request, or another for the same, already has. */
 static gboolean
 find_known (Turn *turn, const BuyRequest *request, BuyOutcome *outcome, Purchase **purchase, GError **error)
 {
@@ -47,8 +53,9 @@ find_known (Turn *turn, const BuyRequest *request, BuyOutcome *outcome, Purchase
       gint64 n_aliases = 0;
       if (!find_text (
               db_query (turn->db,
-                        "SELECT purchase FROM purchase_line WHERE account = ? AND plugin = ? AND is_open = 1",
-                        "ss", request->account, request->plugin),
+                        "SELECT purchase FROM purchase_line WHERE account = ? AND plugin = ? AND item = ?"
+                        " AND is_open = 1",
+                        "sss", request->account, request->plugin, get_item (request)),
               &id, error))
         return FALSE;
       if (id == NULL)
@@ -69,7 +76,8 @@ find_known (Turn *turn, const BuyRequest *request, BuyOutcome *outcome, Purchase
   return *purchase != NULL;
 }
 
-/* What a user can have us keep: orders that are open, and orders at all. */
+/* What a user can have us keep: orders that are open, and orders at all. @plugin is NULL if it sets nothing
+ * aside. */
 static gboolean
 find_is_too_many (Turn *turn, const char *account, const Plugin *plugin, gboolean *is_too_many,
                   GError **error)
@@ -83,7 +91,7 @@ find_is_too_many (Turn *turn, const char *account, const Plugin *plugin, gboolea
                            "s", account),
                  &n_open, error))
     return FALSE;
-  if (settings->open_reserves_per_user > 0 && plugin->is_reserve
+  if (settings->open_reserves_per_user > 0 && plugin != NULL && plugin->is_reserve
       && !count (db_query (turn->db,
                            "SELECT COUNT (*) FROM purchase_line WHERE account = ? AND is_open = 1"
                            " AND is_reserve = 1",
@@ -101,10 +109,31 @@ find_is_too_many (Turn *turn, const char *account, const Plugin *plugin, gboolea
   return TRUE;
 }
 
+/* What is to be sold, as its line will say. */
+typedef struct
+{
+  const Plugin *plugin;
+  const Item *item; /* NULL: the plugin itself */
+  gint64 price_minor;
+  const Provider *provider; /* NULL: it is free, or its provider is not configured */
+  gboolean is_renewal;
+} Wanted;
+
+/* Whether the plugin's serial could be had. */
+static BuyOutcome
+judge_source (Turn *turn, const BuyRequest *request, const Plugin *plugin)
+{
+  if (plugin->fault != NULL || (!request->is_source_up && plugin->fallback[0] == '\0'))
+    return BUY_UNAVAILABLE;
+  if (g_str_equal (plugin->source, SOURCE_POOL) && plugin->fallback[0] == '\0'
+      && !pool_has_free (turn->db, plugin->id))
+    return BUY_OUT_OF_STOCK;
+  return BUY_NEW;
+}
+
 /* BUY_NEW if nothing stands in the way. */
 static gboolean
-judge (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean *is_renewal, BuyOutcome *outcome,
-       GError **error)
+judge (Turn *turn, const BuyRequest *request, Wanted *wanted, BuyOutcome *outcome, GError **error)
 {
   GError *local = NULL;
   gboolean is_too_many = FALSE;
@@ -112,7 +141,8 @@ judge (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean *is
     return FALSE;
   g_autoptr (Entitlement) owned = entitlement_load (turn->db, request->account, request->plugin, &local);
   if (local == NULL)
-    find_is_too_many (turn, request->account, plugin, &is_too_many, &local);
+    find_is_too_many (turn, request->account, wanted->item == NULL ? wanted->plugin : NULL, &is_too_many,
+                      &local);
   if (local != NULL)
     {
       g_propagate_error (error, local);
@@ -120,58 +150,59 @@ judge (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean *is
     }
 
   gboolean is_owned = owned != NULL && (owned->state == SERIAL_ACTIVE || owned->state == SERIAL_SUSPENDED);
-  gboolean has_provider
-      = plugin->price_minor == 0 || desk_find_provider (turn->desk, plugin->billing) != NULL;
-  *is_renewal = is_owned && owned->state == SERIAL_ACTIVE && owned->expires_us > 0;
+  gboolean is_active = is_owned && owned->state == SERIAL_ACTIVE;
+  wanted->is_renewal = wanted->item == NULL && is_active && owned->expires_us > 0;
   Restored restored;
   if (!restored_read (turn->db, &restored, error))
     return FALSE;
-  if (is_owned && !*is_renewal)
+  if (wanted->item != NULL && !is_active)
+    *outcome = BUY_NOT_LICENSED;
+  else if (wanted->item == NULL && is_owned && !wanted->is_renewal)
     *outcome = BUY_OWNED;
   else if (!restored.is_open)
     *outcome = BUY_CLOSED;
-  else if (plugin->fault != NULL || !has_provider || (!request->is_source_up && plugin->fallback[0] == '\0'))
+  else if (wanted->price_minor > 0 && wanted->provider == NULL)
     *outcome = BUY_UNAVAILABLE;
-  else if (g_str_equal (plugin->source, SOURCE_POOL) && plugin->fallback[0] == '\0'
-           && !pool_has_free (turn->db, plugin->id))
-    *outcome = BUY_OUT_OF_STOCK;
+  else if (wanted->item == NULL && (*outcome = judge_source (turn, request, wanted->plugin)) != BUY_NEW)
+    return TRUE;
   else
     *outcome = is_too_many ? BUY_TOO_MANY : BUY_NEW;
   return TRUE;
 }
 
 static gboolean
-open_order (Turn *turn, const BuyRequest *request, const Plugin *plugin, gboolean is_renewal,
-            Purchase **result, GError **error)
+open_order (Turn *turn, const BuyRequest *request, const Wanted *wanted, Purchase **result, GError **error)
 {
-  const Provider *provider
-      = plugin->price_minor > 0 ? desk_find_provider (turn->desk, plugin->billing) : NULL;
+  const Plugin *plugin = wanted->plugin;
+  const Item *item = wanted->item;
   g_autoptr (Purchase) purchase = purchase_new ();
   purchase->id = id_new_sortable ("o_", turn->desk->clock);
   purchase->line = id_new_sortable ("l_", turn->desk->clock);
   purchase->account = g_strdup (request->account);
   purchase->user = g_strdup (request->user);
-  purchase->provider = g_strdup (provider != NULL ? provider->name : "");
+  purchase->provider = g_strdup (wanted->provider != NULL ? wanted->provider->name : "");
   purchase->phase = PHASE_CREATED;
   purchase->loaded_shown = phase_get_shown (PHASE_CREATED);
-  purchase->price_minor = plugin->price_minor;
-  purchase->currency = g_strdup (plugin->currency);
+  purchase->price_minor = wanted->price_minor;
+  purchase->currency = g_strdup (item != NULL ? item->currency : plugin->currency);
   purchase->plugin = g_strdup (plugin->id);
-  purchase->term = g_strdup (plugin->term);
-  purchase->is_renewal = is_renewal;
+  purchase->item = g_strdup (item != NULL ? item->id : "");
+  purchase->amount = item != NULL ? item->amount : 0;
+  purchase->term = g_strdup (item != NULL ? "" : plugin->term);
+  purchase->is_renewal = wanted->is_renewal;
   purchase->reason = g_strdup ("");
   purchase->created_us = turn->now_us;
-  purchase->is_reserve = plugin->is_reserve && plugin->price_minor > 0;
+  purchase->is_reserve = item == NULL && plugin->is_reserve && plugin->price_minor > 0;
   gint64 open_us = turn->desk->settings.order_expiry_us;
   if (purchase->is_reserve)
     open_us = MIN (open_us, turn->desk->settings.reserve_hold_us);
   purchase->expires_us = turn->now_us + open_us;
   if (!purchase_insert (turn, purchase, request->request, error))
     return FALSE;
-  turn_log (turn, LOG_LEVEL_INFO, "order=%s plugin=%s user=%s created", purchase->id, purchase->plugin,
-            purchase->user);
+  turn_log (turn, LOG_LEVEL_INFO, "order=%s plugin=%s%s%s user=%s created", purchase->id, purchase->plugin,
+            item != NULL ? " item=" : "", purchase->item, purchase->user);
   Event event = purchase->is_reserve ? EVENT_RESERVE_STARTED : EVENT_FREE;
-  if (plugin->price_minor > 0 && !purchase->is_reserve
+  if (purchase->price_minor > 0 && !purchase->is_reserve
           ? !job_add (turn, JOB_CHECKOUT, purchase->id, turn->now_us, error)
           : !purchase_apply (turn, purchase, event, NULL, error) || !purchase_save (turn, purchase, error))
     return FALSE;
@@ -199,10 +230,21 @@ buy (Turn *turn, const BuyRequest *request, BuyOutcome *outcome, Purchase **purc
   *outcome = BUY_NO_PLUGIN;
   if (plugin == NULL || plugin->is_retired)
     return TRUE;
-  gboolean is_renewal;
-  if (!judge (turn, request, plugin, &is_renewal, outcome, error))
+  g_autoptr (Item) item
+      = request->item != NULL ? item_load (turn->db, request->plugin, request->item, &local) : NULL;
+  if (local != NULL)
+    {
+      g_propagate_error (error, local);
+      return FALSE;
+    }
+  if (request->item != NULL && (item == NULL || item->is_retired))
+    return TRUE;
+  Wanted wanted = { .plugin = plugin, .item = item };
+  wanted.price_minor = item != NULL ? item->price_minor : plugin->price_minor;
+  wanted.provider = wanted.price_minor > 0 ? desk_find_provider (turn->desk, plugin->billing) : NULL;
+  if (!judge (turn, request, &wanted, outcome, error))
     return FALSE;
-  return *outcome != BUY_NEW || open_order (turn, request, plugin, is_renewal, purchase, error);
+  return *outcome != BUY_NEW || open_order (turn, request, &wanted, purchase, error);
 }
 
 gboolean

@@ -8,9 +8,10 @@
 typedef enum
 {
   BUY_NEW,
-  BUY_KNOWN, /* this request id has its order, or the plugin's open order was found */
-  BUY_NO_PLUGIN,
-  BUY_OWNED, /* for ever */
+  BUY_KNOWN,        /* this request id has its order, or the open order for the same was found */
+  BUY_NO_PLUGIN,    /* or no such item */
+  BUY_NOT_LICENSED, /* for the item's application */
+  BUY_OWNED,        /* for ever */
   BUY_OUT_OF_STOCK,
   BUY_CLOSED,      /* the store was restored and not compared with the providers yet */
   BUY_UNAVAILABLE, /* its source or provider does not work now */
@@ -22,6 +23,7 @@ typedef struct
   const char *account;
   const char *user; /* bare JID, for people */
   const char *plugin;
+  const char *item;      /* to be bought inside it; NULL: the plugin itself */
   const char *request;   /* the client's id of the request */
   gboolean is_source_up; /* as far as can be known without a call */
 } BuyRequest;

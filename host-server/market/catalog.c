@@ -1,10 +1,12 @@
 #include "host-server/market/catalog.h"
 
 #include "host-server/core/account-token.h"
+#include "host-server/core/applications.h"
 #include "host-server/core/hooks.h"
 #include "host-server/core/service.h"
 #include "host-server/market/plugins.h"
 #include "host-server/market/room.h"
+#include "host-server/store/counters.h"
 #include "host-server/store/packages.h"
 
 #include <string.h>
@@ -36,6 +38,7 @@ make_entry (const Plugin *plugin, gboolean is_owned)
   entry->term = plugin->term[0] != '\0' ? g_strdup (plugin->term) : NULL;
   entry->summary = g_strdup (plugin->summary);
   entry->is_owned = is_owned;
+  entry->n_items = plugin->n_items;
   return entry;
 }
 
@@ -206,6 +209,79 @@ handle_catalog (ServiceRequest *request, gpointer data)
   service_request_reply (request, xml->str);
 }
 
+/* What can be bought inside an application, and what the user has of it. */
+
+char *
+catalog_dup_name (Market *market, const char *plugin_id, const char *item_id)
+{
+  const Plugin *plugin = catalog_find (market, plugin_id);
+  const char *name = plugin != NULL ? plugin->name : plugin_id;
+  if (item_id == NULL || item_id[0] == '\0')
+    return g_strdup (name);
+  g_autoptr (Item) item = item_load (market_peek_reader (market), plugin_id, item_id, NULL);
+  return g_strdup_printf ("%s: %s", name, item != NULL ? item->name : item_id);
+}
+
+static gboolean
+add_item (Market *market, Items *items, const Item *item, const char *account, GError **error)
+{
+  Counter counter = { account, item->application, item->id };
+  g_autoptr (ItemEntry) entry = g_new0 (ItemEntry, 1);
+  if (!counter_read (market_peek_reader (market), &counter, &entry->counter, error))
+    return FALSE;
+  entry->id = g_strdup (item->id);
+  entry->name = g_strdup (item->name);
+  entry->price_minor = item->price_minor;
+  entry->currency = g_strdup (item->currency);
+  entry->amount = item->amount;
+  g_ptr_array_add (items->entries, g_steal_pointer (&entry));
+  return TRUE;
+}
+
+static gboolean
+fill_items (Market *market, Items *items, const char *account, GError **error)
+{
+  g_autoptr (GPtrArray) found = items_load (market_peek_reader (market), items->application, error);
+  ApplicationLicence licence;
+  if (found == NULL
+      || !applications_find_licence (market->server->applications, account, items->application, &licence,
+                                     error))
+    return FALSE;
+  items->is_licensed = licence.is_licensed;
+  for (guint i = 0; i < found->len; i++)
+    {
+      const Item *item = g_ptr_array_index (found, i);
+      if (!item->is_retired && !add_item (market, items, item, account, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static void
+handle_items (ServiceRequest *request, gpointer data)
+{
+  Market *market = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Items) items = items_read (service_request_get_tree (request), &error);
+  if (items == NULL)
+    {
+      service_request_refuse (request, STANZA_ERROR_BAD_REQUEST, error->message, NULL);
+      return;
+    }
+  const Plugin *plugin = catalog_find (market, items->application);
+  g_ptr_array_set_size (items->entries, 0);
+  if (plugin == NULL || plugin->is_retired)
+    service_request_refuse (request, STANZA_ERROR_ITEM_NOT_FOUND, NULL, NULL);
+  else if (!fill_items (market, items, service_request_get_account (request), &error))
+    service_request_fail (request, "market", error);
+  else
+    {
+      g_autoptr (GString) xml = g_string_new (NULL);
+      items_write_result (items, xml);
+      service_request_reply (request, xml->str);
+    }
+}
+
 void
 catalog_init (Market *market)
 {
@@ -213,4 +289,6 @@ catalog_init (Market *market)
   services_add_feature (market->server->services, SERVICE_MARKET, NS_MARKET);
   services_add (market->server->services, SERVICE_MARKET, STANZA_TYPE_GET, "catalog", NS_MARKET,
                 SERVICE_DEFAULT, handle_catalog, market);
+  services_add (market->server->services, SERVICE_MARKET, STANZA_TYPE_GET, "items", NS_MARKET,
+                SERVICE_DEFAULT, handle_items, market);
 }

@@ -136,11 +136,11 @@ list_plugins (ControlCall *call, gpointer data)
     {
       const Plugin *plugin = g_ptr_array_index (plugins, i);
       const char *state = plugin->is_retired ? "retired" : plugin->fault != NULL ? "fault" : "on sale";
-      control_call_take_row (call, json_pack ("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "plugin",
-                                              plugin->id, "vendor", plugin->vendor, "version",
-                                              plugin->version, "source", plugin->source, "state", state,
-                                              "price", (json_int_t)plugin->price_minor, "currency",
-                                              plugin->currency, "fault", report_text (plugin->fault)));
+      control_call_take_row (
+          call, json_pack ("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:i, s:o}", "plugin", plugin->id, "vendor",
+                           plugin->vendor, "version", plugin->version, "source", plugin->source, "state",
+                           state, "price", (json_int_t)plugin->price_minor, "currency", plugin->currency,
+                           "items", (int)plugin->n_items, "fault", report_text (plugin->fault)));
     }
   control_call_done (call);
 }
@@ -321,16 +321,18 @@ order_row (Db *db, gpointer data, GError **error)
   json_t *ledger = ledger_json (db, purchase->id, &local);
   json_t *refunds = local == NULL ? refunds_json (db, purchase->id, &local) : NULL;
   json_t *issues = local == NULL ? issues_json (db, purchase->line, &local) : NULL;
+  json_t *credit = local == NULL ? report_credit (db, purchase->line, &local) : NULL;
   json_array_append_new (
       command->rows,
-      json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o*, s:o*, s:o*}", "order",
-                 purchase->id, "user", purchase->user, "account", purchase->account, "plugin",
-                 purchase->plugin, "state", phase_to_text (purchase->phase), "payment",
+      json_pack ("{s:s, s:s, s:s, s:s, s:s*, s:s, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o*, s:o*, s:o*, s:o*}",
+                 "order", purchase->id, "user", purchase->user, "account", purchase->account, "plugin",
+                 purchase->plugin, "item", purchase->item[0] != '\0' ? purchase->item : NULL, "state",
+                 phase_to_text (purchase->phase), "payment",
                  payment_state_to_text (payment_derive (purchase->phase, purchase->price_minor, &books.sums)),
                  "price", (json_int_t)purchase->price_minor, "currency", purchase->currency, "checkout",
                  report_text (purchase->checkout), "reason", purchase->reason, "created",
                  report_time (purchase->created_us), "expires", report_time (purchase->expires_us), "ledger",
-                 ledger, "refunds", refunds, "issue", issues));
+                 ledger, "refunds", refunds, "issue", issues, "credit", credit));
   return finish_rows (local, error);
 }
 

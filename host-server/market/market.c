@@ -386,6 +386,7 @@ market_new (Server *server, GError **error)
   callbacks_init (market);
   market_commands_init (market);
   order_commands_init (market);
+  item_commands_init (market);
   receipts_init (market);
   removal_init (market);
   licence_init (market);

@@ -74,8 +74,7 @@ notices_record (Turn *turn, GPtrArray *ids, GError **error)
 static char *
 make_body (Market *market, const OrderView *order)
 {
-  const Plugin *plugin = catalog_find (market, order->plugin);
-  const char *name = plugin != NULL ? plugin->name : order->plugin;
+  g_autofree char *name = catalog_dup_name (market, order->plugin, order->item);
   g_autofree char *price = charge_dup_price (order->price_minor, order->currency);
   g_autofree char *host = order->charge_url != NULL ? charge_dup_host (order->charge_url) : NULL;
   switch (order->state)
@@ -84,7 +83,8 @@ make_body (Market *market, const OrderView *order)
       return g_strdup_printf ("%s can be paid now: %s at %s\n%s\nOrder %s", name, price,
                               host != NULL ? host : "the provider", order->charge_url, order->id);
     case ORDER_FULFILLED:
-      return g_strdup_printf ("%s is yours. The command 'my-plugins' shows its serial.\nOrder %s", name,
+      return g_strdup_printf ("%s is yours.%s\nOrder %s", name,
+                              order->item == NULL ? " The command 'my-plugins' shows its serial." : "",
                               order->id);
     case ORDER_EXPIRED:
       return g_strdup_printf ("The order for %s has ended: it was not paid in time.\nOrder %s", name,

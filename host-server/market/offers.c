@@ -171,6 +171,16 @@ put_work (Turn *turn, gpointer data, GError **error)
   return TRUE;
 }
 
+/* Somebody is to be paid for it, or inside it. */
+static gboolean
+has_price (const Plugin *plugin)
+{
+  gint64 price_minor = plugin->price_minor;
+  for (guint i = 0; i < plugin->items->len; i++)
+    price_minor = MAX (price_minor, ((const Item *)g_ptr_array_index (plugin->items, i))->price_minor);
+  return price_minor > 0;
+}
+
 void
 offer_put (Market *market, const char *member, Plugin *take_plugin, OfferPut done, gpointer data)
 {
@@ -179,12 +189,12 @@ offer_put (Market *market, const char *member, Plugin *take_plugin, OfferPut don
   change->applications = market->server->applications;
   change->plugin = take_plugin;
   change->put = done;
-  if (!applications_check (change->applications, take_plugin->functions, &problem))
+  if (!applications_check (change->applications, take_plugin->functions, take_plugin->n_items > 0, &problem))
     {
       finish (market, change, problem);
       return;
     }
-  if (take_plugin->price_minor > 0 && desk_find_provider (&market->desk, take_plugin->billing) == NULL)
+  if (has_price (take_plugin) && desk_find_provider (&market->desk, take_plugin->billing) == NULL)
     {
       change->problem = g_strdup_printf ("there is no [billing %s] in the configuration",
                                          take_plugin->billing[0] != '\0' ? take_plugin->billing : "NAME");

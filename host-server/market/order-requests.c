@@ -45,6 +45,9 @@ refuse_buy (ServiceRequest *request, BuyOutcome outcome)
     case BUY_NO_PLUGIN:
       error = STANZA_ERROR_ITEM_NOT_FOUND;
       break;
+    case BUY_NOT_LICENSED:
+      error = STANZA_ERROR_FORBIDDEN;
+      break;
     case BUY_OWNED:
       error = STANZA_ERROR_CONFLICT;
       application = "<already-owned xmlns='" NS_MARKET "'/>";
@@ -128,6 +131,7 @@ handle_set (ServiceRequest *request, gpointer data)
     .account = service_request_get_account (request),
     .user = jid_get_bare (service_request_get_sender (request)),
     .plugin = ask->wanted.plugin,
+    .item = ask->wanted.item,
     .request = ask->wanted.request,
   };
   sale_buy (market, &sale, bought, ask);

@@ -274,7 +274,7 @@ payments_run_checkout (Market *market, const Job *job)
   if (purchase == NULL)
     return;
 
-  const Plugin *plugin = catalog_find (market, purchase->plugin);
+  g_autofree char *name = catalog_dup_name (market, purchase->plugin, purchase->item);
   g_autofree char *key = purchase->checkout_try == 0
                              ? g_strdup (purchase->id)
                              : g_strdup_printf ("%s.%u", purchase->id, purchase->checkout_try);
@@ -285,7 +285,7 @@ payments_run_checkout (Market *market, const Job *job)
     .order = purchase->id,
     .amount_minor = purchase->price_minor,
     .currency = purchase->currency,
-    .description = plugin != NULL ? plugin->name : purchase->plugin,
+    .description = name,
     .buyer = buyer,
     .created_us = purchase->created_us,
     .expires_us = purchase->expires_us,

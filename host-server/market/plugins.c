@@ -27,6 +27,8 @@ plugin_free (Plugin *plugin)
   g_free (plugin->package);
   g_free (plugin->fault);
   g_free (plugin->functions);
+  if (plugin->items != NULL)
+    g_ptr_array_unref (plugin->items);
   g_free (plugin);
 }
 
@@ -42,6 +44,7 @@ typedef enum
   WORD_POLICY,
   WORD_URL,
   WORD_PATH, /* inside a folder: relative, without ".." */
+  WORD_AMOUNT,
 } Word;
 
 static const struct
@@ -68,10 +71,20 @@ static const struct
   { "Package", "file", WORD_PATH, FALSE, G_STRUCT_OFFSET (Plugin, package) },
 };
 
+/* Of each [Item ID]. */
+#define ITEM_GROUP "Item "
+static const char *const item_keys[] = { "name", "price", "currency", "amount", NULL };
+
 static gboolean
 parse_price (const char *text, gint64 *price)
 {
   return g_ascii_string_to_signed (text, 10, 0, PROVIDER_MAX_AMOUNT, price, NULL);
+}
+
+static gboolean
+parse_amount (const char *text, gint64 *amount)
+{
+  return g_ascii_string_to_signed (text, 10, 1, ITEM_MAX_AMOUNT, amount, NULL);
 }
 
 static const char *
@@ -104,6 +117,8 @@ find_problem (Word word, const char *value)
       return g_str_equal (value, POLICY_ON_PAYMENT) || g_str_equal (value, POLICY_RESERVE)
                  ? NULL
                  : "must be on-payment or reserve";
+    case WORD_AMOUNT:
+      return parse_amount (value, &unused) ? NULL : "must be a whole number from 1 to 1000000";
     case WORD_URL:
       return http_url_is_acceptable (value) ? NULL : "must be an https URL, or http on loopback";
     case WORD_PATH:
@@ -117,6 +132,8 @@ find_problem (Word word, const char *value)
 static gboolean
 is_known_key (const char *group, const char *key)
 {
+  if (g_str_has_prefix (group, ITEM_GROUP))
+    return g_strv_contains (item_keys, key);
   for (gsize i = 0; i < G_N_ELEMENTS (manifest_keys); i++)
     if (g_str_equal (manifest_keys[i].group, group)
         && (key == NULL || g_str_equal (manifest_keys[i].key, key)))
@@ -173,6 +190,77 @@ needs_of_source (const Plugin *plugin, const char *source, GError **error)
   return missing == NULL;
 }
 
+/* The value of a key that is as it must be: "" if it is not given and need not be; NULL with @error. */
+static char *
+read_value (GKeyFile *file, const char *group, const char *key, Word word, gboolean is_required,
+            GError **error)
+{
+  g_autofree char *value = g_key_file_get_string (file, group, key, NULL);
+  gboolean is_given = value != NULL && value[0] != '\0';
+  const char *problem = is_given ? find_problem (word, value) : is_required ? "missing" : NULL;
+  if (problem == NULL)
+    return is_given ? g_steal_pointer (&value) : g_strdup ("");
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "[%s] %s: %s", group, key, problem);
+  return NULL;
+}
+
+static Item *
+read_item (GKeyFile *file, const char *group, const Plugin *plugin, GError **error)
+{
+  g_autoptr (Item) item = g_new0 (Item, 1);
+  item->application = g_strdup (plugin->id);
+  item->id = g_strdup (group + strlen (ITEM_GROUP));
+  if (!text_is_market_id (item->id))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "[%s]: its id %s", group,
+                   find_problem (WORD_ID, item->id));
+      return NULL;
+    }
+  g_autofree char *price = NULL, *currency = NULL, *amount = NULL;
+  if ((item->name = read_value (file, group, "name", WORD_TEXT, TRUE, error)) == NULL
+      || (price = read_value (file, group, "price", WORD_PRICE, TRUE, error)) == NULL
+      || (currency = read_value (file, group, "currency", WORD_CURRENCY, FALSE, error)) == NULL
+      || (amount = read_value (file, group, "amount", WORD_AMOUNT, FALSE, error)) == NULL)
+    return NULL;
+  parse_price (price, &item->price_minor);
+  item->amount = 1;
+  if (amount[0] != '\0')
+    parse_amount (amount, &item->amount);
+  item->currency = g_strdup (currency[0] != '\0' ? currency : plugin->currency);
+  if (item->price_minor > 0 && item->currency[0] == '\0')
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "[%s] currency: missing, it has a price",
+                   group);
+      return NULL;
+    }
+  return g_steal_pointer (&item);
+}
+
+static gboolean
+read_items (GKeyFile *file, Plugin *plugin, GError **error)
+{
+  g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
+  plugin->items = g_ptr_array_new_with_free_func ((GDestroyNotify)item_free);
+  for (gsize i = 0; groups[i] != NULL; i++)
+    {
+      if (!g_str_has_prefix (groups[i], ITEM_GROUP))
+        continue;
+      Item *item = read_item (file, groups[i], plugin, error);
+      if (item == NULL)
+        return FALSE;
+      g_ptr_array_add (plugin->items, item);
+    }
+  plugin->n_items = plugin->items->len;
+  const char *problem = plugin->n_items > ITEMS_MAX ? "there are more than 64 items"
+                        : plugin->n_items > 0 && plugin->functions[0] == '\0'
+                            ? "needs [" FUNCTIONS_GROUP "] with user_data, where its counter is kept"
+                            : NULL;
+  if (problem != NULL)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "[" ITEM_GROUP "%s]: %s",
+                 ((Item *)g_ptr_array_index (plugin->items, plugin->n_items - 1))->id, problem);
+  return problem == NULL;
+}
+
 Plugin *
 plugin_parse_manifest (const char *text, gsize length, GError **error)
 {
@@ -185,23 +273,16 @@ plugin_parse_manifest (const char *text, gsize length, GError **error)
   for (gsize i = 0; i < G_N_ELEMENTS (manifest_keys); i++)
     {
       const char *group = manifest_keys[i].group, *key = manifest_keys[i].key;
-      g_autofree char *value = g_key_file_get_string (file, group, key, NULL);
-      gboolean is_given = value != NULL && value[0] != '\0';
-      const char *problem = is_given                       ? find_problem (manifest_keys[i].word, value)
-                            : manifest_keys[i].is_required ? "missing"
-                                                           : NULL;
-      if (problem != NULL)
-        {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "[%s] %s: %s", group, key, problem);
-          return NULL;
-        }
+      g_autofree char *value
+          = read_value (file, group, key, manifest_keys[i].word, manifest_keys[i].is_required, error);
+      if (value == NULL)
+        return NULL;
       if (manifest_keys[i].word == WORD_PRICE)
         parse_price (value, &plugin->price_minor);
       if (manifest_keys[i].word == WORD_POLICY)
         plugin->is_reserve = g_strcmp0 (value, POLICY_RESERVE) == 0;
       if (manifest_keys[i].field >= 0)
-        G_STRUCT_MEMBER (char *, plugin, manifest_keys[i].field)
-            = is_given ? g_steal_pointer (&value) : g_strdup ("");
+        G_STRUCT_MEMBER (char *, plugin, manifest_keys[i].field) = g_steal_pointer (&value);
     }
   if (plugin->price_minor > 0 && plugin->currency[0] == '\0')
     {
@@ -214,6 +295,8 @@ plugin_parse_manifest (const char *text, gsize length, GError **error)
       return NULL;
     }
   plugin->functions = dup_group (file, FUNCTIONS_GROUP);
+  if (!read_items (file, plugin, error))
+    return NULL;
   if (!needs_of_source (plugin, plugin->source, error) || !needs_of_source (plugin, plugin->fallback, error))
     return NULL;
   return g_steal_pointer (&plugin);
@@ -247,20 +330,23 @@ plugin_store (Turn *turn, const Plugin *plugin, PluginOutcome *outcome, GError *
   turn_log (turn, LOG_LEVEL_INFO, "plugin on sale plugin=%s version=%s source=%s", plugin->id,
             plugin->version, plugin->source);
   return db_run (
-      turn->db, error,
-      "INSERT INTO plugin (id, vendor, name, version, summary, price_minor, currency, term, billing, source,"
-      " fallback, module, base, package, policy, is_retired, created_us, changed_us)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-      " name = excluded.name, version = excluded.version, summary = excluded.summary,"
-      " price_minor = excluded.price_minor, currency = excluded.currency, term = excluded.term,"
-      " billing = excluded.billing, source = excluded.source, fallback = excluded.fallback,"
-      " module = excluded.module, base = excluded.base, package = excluded.package, policy = excluded.policy,"
-      " is_retired = 0,"
-      " fault = NULL, changed_us = excluded.changed_us",
-      "sssssisssssssssii", plugin->id, plugin->vendor, plugin->name, plugin->version, plugin->summary,
-      plugin->price_minor, plugin->currency, plugin->term, plugin->billing, plugin->source, plugin->fallback,
-      plugin->module, plugin->base, plugin->package, plugin->is_reserve ? POLICY_RESERVE : POLICY_ON_PAYMENT,
-      turn->now_us, turn->now_us);
+             turn->db, error,
+             "INSERT INTO plugin (id, vendor, name, version, summary, price_minor, currency, term, billing, "
+             "source,"
+             " fallback, module, base, package, policy, is_retired, created_us, changed_us)"
+             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+             " name = excluded.name, version = excluded.version, summary = excluded.summary,"
+             " price_minor = excluded.price_minor, currency = excluded.currency, term = excluded.term,"
+             " billing = excluded.billing, source = excluded.source, fallback = excluded.fallback,"
+             " module = excluded.module, base = excluded.base, package = excluded.package, policy = "
+             "excluded.policy,"
+             " is_retired = 0,"
+             " fault = NULL, changed_us = excluded.changed_us",
+             "sssssisssssssssii", plugin->id, plugin->vendor, plugin->name, plugin->version, plugin->summary,
+             plugin->price_minor, plugin->currency, plugin->term, plugin->billing, plugin->source,
+             plugin->fallback, plugin->module, plugin->base, plugin->package,
+             plugin->is_reserve ? POLICY_RESERVE : POLICY_ON_PAYMENT, turn->now_us, turn->now_us)
+         && items_store (turn, plugin->id, plugin->items, error);
 }
 
 gboolean
@@ -292,7 +378,8 @@ plugin_clear_fault (Turn *turn, const char *id, GError **error)
 #define COLUMNS                                                                                              \
   "id, vendor, name, version, summary, price_minor, currency, term, billing, source, fallback, module, "     \
   "base, package,"                                                                                           \
-  " is_retired, fault, policy FROM plugin "
+  " is_retired, fault, policy, (SELECT COUNT (*) FROM item i WHERE i.application = plugin.id AND"            \
+  " i.is_retired = 0) FROM plugin "
 
 static Plugin *
 read_row (DbQuery *query)
@@ -315,6 +402,7 @@ read_row (DbQuery *query)
   plugin->is_retired = db_get_int (query, 14) != 0;
   plugin->fault = db_dup_text (query, 15);
   plugin->is_reserve = g_strcmp0 (db_get_text (query, 16), POLICY_RESERVE) == 0;
+  plugin->n_items = (guint)db_get_int (query, 17);
   return plugin;
 }
 

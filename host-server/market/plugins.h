@@ -1,7 +1,7 @@
 /* The plugins on sale: manifests as vendors write them (protocol.md section 12), and their rows. */
 #pragma once
 
-#include "host-server/market/desk.h"
+#include "host-server/market/items.h"
 
 #define SOURCE_KEYGEN        "keygen"
 #define SOURCE_PLUGIN_SERVER "plugin-server"
@@ -31,6 +31,8 @@ typedef struct
   char *base;
   char *package;
   char *functions; /* of a manifest: its FUNCTIONS_GROUP as a key file, "" none; NULL in what was loaded */
+  GPtrArray *items; /* of a manifest: of Item; NULL in what was loaded */
+  guint n_items;    /* that are on sale inside it */
   gboolean is_retired;
   char *fault; /* NULL: none; no new sales while there is one */
 } Plugin;

@@ -1,7 +1,7 @@
 #include "host-server/market/purchases.h"
 
 #include "common/base/id.h"
-#include "host-server/market/entitlements.h"
+#include "host-server/market/goods.h"
 #include "host-server/market/issue.h"
 #include "host-server/market/jobs.h"
 #include "host-server/market/refunds.h"
@@ -32,6 +32,7 @@ purchase_free (Purchase *purchase)
   g_free (purchase->closed_as);
   g_free (purchase->line);
   g_free (purchase->plugin);
+  g_free (purchase->item);
   g_free (purchase->term);
   g_free (purchase);
 }
@@ -41,7 +42,8 @@ purchase_free (Purchase *purchase)
   "p.checkout_try,"                                                                                          \
   " p.charge_url, p.expires_us, p.is_decline_wanted, p.is_declined_by_user, p.paid_us, p.poll_us, p.polls, " \
   "p.reason,"                                                                                                \
-  " p.created_us, l.id, l.plugin, l.term, l.is_renewal, l.is_reserve, p.closed_as FROM purchase p JOIN "     \
+  " p.created_us, l.id, l.plugin, l.term, l.is_renewal, l.is_reserve, p.closed_as, l.item, l.amount"         \
+  " FROM purchase p JOIN "                                                                                   \
   "purchase_line l ON l.purchase "                                                                           \
   "= p.id "
 
@@ -75,6 +77,8 @@ read_row (DbQuery *query)
   purchase->is_renewal = db_get_int (query, 22) != 0;
   purchase->is_reserve = db_get_int (query, 23) != 0;
   purchase->closed_as = db_dup_text (query, 24);
+  purchase->item = db_dup_text (query, 25);
+  purchase->amount = db_get_int (query, 26);
   purchase->loaded_shown = purchase_get_shown (purchase);
   return purchase;
 }
@@ -125,11 +129,11 @@ purchase_insert (Turn *turn, Purchase *purchase, const char *request, GError **e
                  turn->now_us)
          && db_run (turn->db, error,
                     "INSERT INTO purchase_line (id, purchase, account, plugin, term, price_minor, "
-                    "is_renewal, is_open, is_reserve)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)",
-                    "sssssiii", purchase->line, purchase->id, purchase->account, purchase->plugin,
+                    "is_renewal, is_open, is_reserve, item, amount)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
+                    "sssssiiisi", purchase->line, purchase->id, purchase->account, purchase->plugin,
                     purchase->term, purchase->price_minor, (gint64)purchase->is_renewal,
-                    (gint64)purchase->is_reserve)
+                    (gint64)purchase->is_reserve, purchase->item, purchase->amount)
          && db_run (turn->db, error,
                     "INSERT INTO purchase_request (account, request, purchase) VALUES (?, ?, ?)", "sss",
                     purchase->account, request, purchase->id);
@@ -156,15 +160,14 @@ need_sums (Turn *turn, Purchase *purchase, GError **error)
   return TRUE;
 }
 
-/* The line counts for its entitlement; while its money is in dispute it is set aside at once. */
+/* The line counts; while its money is in dispute it is set aside at once. */
 static gboolean
 grant (Turn *turn, Purchase *purchase, GError **error)
 {
   if (!need_sums (turn, purchase, error))
     return FALSE;
-  gboolean is_withheld = order_is_withheld (purchase->price_minor, &purchase->sums);
-  return entitlement_add_line (turn, purchase->account, purchase->plugin, purchase->line,
-                               is_withheld ? LINE_DISPUTED : LINE_COUNTED, error);
+  return goods_of (purchase)->grant (turn, purchase,
+                                     order_is_withheld (purchase->price_minor, &purchase->sums), error);
 }
 
 /* An excess whose refund was refused while the serial was made: what was bought came first. */
@@ -176,12 +179,6 @@ find_refused_excess (Turn *turn, Purchase *purchase, GError **error)
   g_autoptr (DbQuery) query = db_query (
       turn->db, "SELECT 1 FROM refund WHERE purchase = ? AND state = 'rejected' LIMIT 1", "s", purchase->id);
   return turn_find (query, &purchase->has_refused_excess, error);
-}
-
-static gboolean
-end_line (Turn *turn, const Purchase *purchase, GError **error)
-{
-  return entitlement_end_line (turn, purchase->line, error) && issue_burn (turn, purchase->line, error);
 }
 
 /* What a closed order shows is what it showed before it needed a person, if that was an end. */
@@ -211,6 +208,7 @@ purchase_apply (Turn *turn, Purchase *purchase, Event event, const char *reason,
             phase_to_text (purchase->phase), purchase->reason);
 
   const MarketSettings *settings = &turn->desk->settings;
+  const Goods *goods = goods_of (purchase);
   if (effects & EFFECT_POLL)
     {
       gint64 pause = settings_get_pause (settings->poll_us, settings->n_poll, 0);
@@ -237,34 +235,38 @@ purchase_apply (Turn *turn, Purchase *purchase, Event event, const char *reason,
       || ((effects & EFFECT_CLOSE) && !set_open (turn, purchase, FALSE, error))
       || ((effects & EFFECT_CANCEL) && purchase->is_declined_by_user
           && !job_add (turn, JOB_CANCEL, purchase->id, turn->now_us, error))
-      || ((effects & EFFECT_ABANDON_ISSUE) && !issue_abandon (turn, purchase->line, error))
+      || ((effects & EFFECT_ABANDON_ISSUE) && !goods->abandon (turn, purchase, error))
       || ((effects & (EFFECT_GRANT | EFFECT_RESTORE)) && !grant (turn, purchase, error))
       || ((effects & EFFECT_GRANT) && !find_refused_excess (turn, purchase, error))
-      || ((effects & EFFECT_REVOKE) && !end_line (turn, purchase, error))
+      || ((effects & EFFECT_REVOKE) && !goods->end (turn, purchase, error))
       || ((effects & EFFECT_START_RESERVE) && !issue_reserve (turn, purchase, error))
       || ((effects & EFFECT_START_CHECKOUT)
           && !job_add (turn, JOB_CHECKOUT, purchase->id, turn->now_us, error))
-      || ((effects & EFFECT_START_ISSUE) && !issue_start (turn, purchase, error)))
+      || ((effects & EFFECT_START_ISSUE) && !goods->start (turn, purchase, error)))
     return FALSE;
   return TRUE;
 }
 
-/* Whether late money can still buy what it was for: nothing of the plugin is owned or open, and it is sold.
- */
+gboolean
+purchase_find_other_open (Turn *turn, const Purchase *purchase, gboolean *is_there, GError **error)
+{
+  g_autoptr (DbQuery) query
+      = db_query (turn->db,
+                  "SELECT 1 FROM purchase_line WHERE account = ? AND plugin = ? AND item = ?"
+                  " AND is_open = 1 AND id <> ?",
+                  "ssss", purchase->account, purchase->plugin, purchase->item, purchase->line);
+  return turn_find (query, is_there, error);
+}
+
+/* Whether late money can still buy what it was for. */
 static gboolean
 find_can_honour (Turn *turn, const Purchase *purchase, gboolean *can_honour, GError **error)
 {
-  g_autoptr (DbQuery) query = db_query (
-      turn->db,
-      "SELECT NOT EXISTS (SELECT 1 FROM entitlement WHERE account = ? AND plugin = ? AND state IN ('active', "
-      "'suspended'))"
-      " AND NOT EXISTS (SELECT 1 FROM purchase_line WHERE account = ? AND plugin = ? AND is_open = 1)"
-      " AND EXISTS (SELECT 1 FROM plugin WHERE id = ? AND is_retired = 0 AND fault IS NULL)",
-      "sssss", purchase->account, purchase->plugin, purchase->account, purchase->plugin, purchase->plugin);
-  gboolean is_found;
-  if (!turn_find (query, &is_found, error))
+  gboolean is_open;
+  if (!purchase_find_other_open (turn, purchase, &is_open, error)
+      || !goods_of (purchase)->can_be_had (turn, purchase, can_honour, error))
     return FALSE;
-  *can_honour = is_found && db_get_int (query, 0) != 0;
+  *can_honour = *can_honour && !is_open;
   return TRUE;
 }
 
@@ -296,8 +298,8 @@ purchase_judge (Turn *turn, Purchase *purchase, GError **error)
     }
   purchase->wants_settling = FALSE;
   if (books.sums.n_open_disputes + books.sums.n_ended_disputes > 0
-      && !entitlement_dispute_line (turn, purchase->line,
-                                    order_is_withheld (purchase->price_minor, &books.sums), error))
+      && !goods_of (purchase)->withhold (turn, purchase,
+                                         order_is_withheld (purchase->price_minor, &books.sums), error))
     return FALSE;
   return refunds_settle (turn, purchase, &books, error);
 }
@@ -308,6 +310,7 @@ purchase_to_view (const Purchase *purchase)
   OrderView *view = g_new0 (OrderView, 1);
   view->id = g_strdup (purchase->id);
   view->plugin = g_strdup (purchase->plugin);
+  view->item = purchase->item[0] != '\0' ? g_strdup (purchase->item) : NULL;
   view->state = purchase_get_shown (purchase);
   view->price_minor = purchase->price_minor;
   view->currency = g_strdup (purchase->currency);

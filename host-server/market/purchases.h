@@ -31,6 +31,8 @@ typedef struct
   /* its line */
   char *line;
   char *plugin;
+  char *item;    /* of that plugin; "": it is about the plugin itself */
+  gint64 amount; /* of the item */
   char *term;
   gboolean is_renewal;
   gboolean is_reserve; /* its serial is set aside before it is paid for */
@@ -59,6 +61,9 @@ gboolean purchase_apply (Turn *turn, Purchase *purchase, Event event, const char
 gboolean purchase_judge (Turn *turn, Purchase *purchase, GError **error);
 /* Writes what was changed, once, under the version that was read, and notes what clients must be told. */
 gboolean purchase_save (Turn *turn, Purchase *purchase, GError **error);
+
+/* Whether the user has another open order for the same. */
+gboolean purchase_find_other_open (Turn *turn, const Purchase *purchase, gboolean *is_there, GError **error);
 
 /* The state that clients are shown. */
 OrderState purchase_get_shown (const Purchase *purchase);

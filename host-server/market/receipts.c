@@ -84,6 +84,14 @@ receipts_note_serial (Turn *turn, const char *line, const Secret *serial, GError
 }
 
 gboolean
+receipts_note_item (Turn *turn, const char *line, GError **error)
+{
+  /* Nothing is to be handed over after the commit: it is delivered. */
+  Head first = { .fulfilled_us = turn->now_us, .delivered_us = turn->now_us };
+  return append (turn, line, &first, "fulfilled", error);
+}
+
+gboolean
 receipts_note_money (Turn *turn, const char *line, const char *kind, GError **error)
 {
   Head head;
@@ -150,8 +158,8 @@ receipts_note_delivery (Turn *turn, const char *account, gint64 since, gint64 ve
 /* What does not change from receipt to receipt of a line. */
 typedef struct
 {
-  char *order, *account, *user, *provider, *currency, *line, *plugin, *term, *vendor;
-  gint64 price_minor;
+  char *order, *account, *user, *provider, *currency, *line, *plugin, *item, *term, *vendor;
+  gint64 price_minor, item_amount;
 } Subject;
 
 static void
@@ -164,6 +172,7 @@ subject_clear (Subject *subject)
   g_free (subject->currency);
   g_free (subject->line);
   g_free (subject->plugin);
+  g_free (subject->item);
   g_free (subject->term);
   g_free (subject->vendor);
 }
@@ -175,7 +184,8 @@ load_subject (Db *db, const char *order, Subject *subject, gboolean *is_found, G
   g_autoptr (DbQuery) query = db_query (
       db,
       "SELECT p.id, p.account, p.user, p.provider, p.currency, p.price_minor, l.id, l.plugin, l.term,"
-      " c.vendor FROM purchase p JOIN purchase_line l ON l.purchase = p.id JOIN plugin c ON c.id = l.plugin"
+      " c.vendor, l.item, l.amount FROM purchase p JOIN purchase_line l ON l.purchase = p.id JOIN plugin c "
+      "ON c.id = l.plugin"
       " WHERE p.id = ?",
       "s", order);
   if (!turn_find (query, is_found, error))
@@ -193,8 +203,16 @@ load_subject (Db *db, const char *order, Subject *subject, gboolean *is_found, G
     .plugin = db_dup_text (query, 7),
     .term = db_dup_text (query, 8),
     .vendor = db_dup_text (query, 9),
+    .item = db_dup_text (query, 10),
+    .item_amount = db_get_int (query, 11),
   };
   return TRUE;
+}
+
+static gboolean
+has_serial (const Subject *subject)
+{
+  return subject->item[0] == '\0';
 }
 
 static json_t *
@@ -330,12 +348,14 @@ make_hashes (const Desk *desk, const Subject *subject, const guint8 *serial_hash
 {
   const Secret *key = desk->keys.pairwise;
   g_autofree char *at_vendor = pairwise_name (key, subject->vendor, subject->account);
-  json_t *hashes
-      = json_pack ("{s:o, s:o, s:o}", receipt_claim_to_text (RECEIPT_SERIAL),
-                   digest_or_null (serial_hash, RECEIPT_HASH_BYTES), receipt_claim_to_text (RECEIPT_BUYER),
-                   hash_value (desk, subject, RECEIPT_BUYER, subject->user),
-                   receipt_claim_to_text (RECEIPT_BUYER_AT_VENDOR),
-                   hash_value (desk, subject, RECEIPT_BUYER_AT_VENDOR, at_vendor));
+  json_t *hashes = json_object ();
+  if (has_serial (subject))
+    json_object_set_new (hashes, receipt_claim_to_text (RECEIPT_SERIAL),
+                         digest_or_null (serial_hash, RECEIPT_HASH_BYTES));
+  json_object_set_new (hashes, receipt_claim_to_text (RECEIPT_BUYER),
+                       hash_value (desk, subject, RECEIPT_BUYER, subject->user));
+  json_object_set_new (hashes, receipt_claim_to_text (RECEIPT_BUYER_AT_VENDOR),
+                       hash_value (desk, subject, RECEIPT_BUYER_AT_VENDOR, at_vendor));
   if (subject->provider[0] == '\0')
     return hashes;
   g_autofree char *party = g_strconcat ("provider:", subject->provider, NULL);
@@ -383,6 +403,11 @@ make_claims (Turn *turn, const Subject *subject, const Row *row, const char *for
   SET ("order", json_string (subject->order));
   SET ("line", json_string (subject->line));
   SET ("plugin", json_string (subject->plugin));
+  if (!has_serial (subject))
+    {
+      SET ("item", json_string (subject->item));
+      SET ("item_amount", json_integer (subject->item_amount));
+    }
   SET ("vendor", json_string (subject->vendor));
   SET ("term", text_or_null (subject->term));
   SET ("amount", json_integer (subject->price_minor));
@@ -458,7 +483,9 @@ disclose (const Desk *desk, const Subject *subject, const Row *row, ReceiptParty
   ReceiptDocument *document = receipt_document_new (row->jws);
   for (ReceiptClaim claim = 0; claim < N_RECEIPT_CLAIMS; claim++)
     {
-      gboolean is_in_it = claim != RECEIPT_BUYER_AT_PROVIDER || subject->provider[0] != '\0';
+      gboolean is_in_it = claim == RECEIPT_SERIAL              ? has_serial (subject)
+                          : claim == RECEIPT_BUYER_AT_PROVIDER ? subject->provider[0] != '\0'
+                                                               : TRUE;
       if (!is_in_it || !receipt_is_disclosed_to (party, claim))
         continue;
       document->salts[claim] = g_malloc (RECEIPT_SALT_BYTES);

@@ -12,6 +12,8 @@
 /* The line's serial has become the user's: its first receipt, or one that supersedes it if it is another
  * serial than before. */
 gboolean receipts_note_serial (Turn *turn, const char *line, const Secret *serial, GError **error);
+/* The line of an item was credited: its first receipt, if it has none. */
+gboolean receipts_note_item (Turn *turn, const char *line, GError **error);
 /* The ledger of @line's order has grown by an entry of @kind: a superseding receipt, if the line has any. */
 gboolean receipts_note_money (Turn *turn, const char *line, const char *kind, GError **error);
 /* A client has acknowledged the push with the entitlements of @account that changed after @since, up to @ver:

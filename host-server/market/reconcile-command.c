@@ -38,6 +38,19 @@ add_row (json_t *rows, const char *kind, const char *subject, const char *what)
                            json_pack ("{s:s, s:s, s:s}", "kind", kind, "subject", subject, "what", what));
 }
 
+/* No difference, but what somebody lost: the one row that does not fail the command. */
+static void
+add_used (Run *run)
+{
+  if (run->count.used == 0)
+    return;
+  g_autofree char *what
+      = g_strdup_printf ("of %" G_GINT64_FORMAT " orders of items some was used up before it could be"
+                         " taken back; `order show` has how much",
+                         run->count.used);
+  add_row (run->checked, "used-up", "items", what);
+}
+
 static void
 send_rows (Run *run)
 {
@@ -74,8 +87,8 @@ record_work (Turn *turn, gpointer data, GError **error)
   Restored restored;
   turn_log (turn, n > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
             "reconciled orders=%" G_GINT64_FORMAT " checkouts=%" G_GINT64_FORMAT
-            " differences=%" G_GINT64_FORMAT,
-            run->count.orders, run->walked.checkouts, n);
+            " differences=%" G_GINT64_FORMAT " used-up=%" G_GINT64_FORMAT,
+            run->count.orders, run->walked.checkouts, n, run->count.used);
   if (!db_run (
           turn->db, error,
           "INSERT INTO reconciliation (started_us, ended_us, is_from_provider, since_us, orders, checkouts,"
@@ -100,6 +113,7 @@ recorded (Market *market, gpointer data, const GError *error)
 {
   Run *run = data;
   gint64 n = run->n_walked + run->count.differences;
+  add_used (run);
   send_rows (run);
   if (error != NULL)
     control_call_refuse (run->call, "compared, and that could not be stored: %s", error->message);

@@ -2,6 +2,7 @@
 
 #include "host-server/market/purchases.h"
 #include "host-server/market/restored.h"
+#include "host-server/store/counters.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -54,7 +55,7 @@ typedef enum
   NEEDS_ASKING = 1 << 0,   /* a time at which the provider is asked */
   NEEDS_CHECKOUT = 1 << 1, /* a job that makes the checkout */
   NEEDS_ISSUE = 1 << 2,    /* a job that obtains the serial */
-  NEEDS_SERIAL = 1 << 3,   /* one was bound */
+  NEEDS_SERIAL = 1 << 3,   /* one was bound, or the item credited */
   NEEDS_PAYMENT = 1 << 4,  /* the price is or was held */
   NEEDS_NO_MONEY = 1 << 5, /* nothing of it is held */
   NEEDS_LESS = 1 << 6,     /* less than the price is held */
@@ -101,7 +102,7 @@ find_rule (const char *phase, guint *needs)
 
 typedef struct
 {
-  const char *id, *account, *provider, *phase, *payment, *line, *plugin;
+  const char *id, *account, *provider, *phase, *payment, *line, *plugin, *item;
   gint64 price, poll_us;
   gboolean is_open;
 } OrderRow;
@@ -131,6 +132,12 @@ has_issue_job (Check *check, const char *line, GError **error)
   g_autofree char *from = g_strconcat ("issue:", line, ".", NULL);
   g_autofree char *to = g_strconcat ("issue:", line, "/", NULL); /* '/' follows '.' */
   return exists (db_query (check->db, "SELECT 1 FROM job WHERE key >= ? AND key < ?", "ss", from, to), error);
+}
+
+static gboolean
+has_credit (Check *check, const OrderRow *order, GError **error)
+{
+  return exists (db_query (check->db, "SELECT 1 FROM item_line WHERE line = ?", "s", order->line), error);
 }
 
 static gboolean
@@ -212,8 +219,10 @@ check_order (Check *check, const OrderRow *order, GError **error)
     report (check, "no-job", order->id, "it is %s, and no job makes the checkout", order->phase);
   if ((needs & NEEDS_ISSUE) != 0 && !has_issue_job (check, order->line, error))
     report (check, "no-job", order->id, "it is %s, and no job obtains the serial", order->phase);
-  if ((needs & NEEDS_SERIAL) != 0 && !has_serial (check, order, error))
+  if ((needs & NEEDS_SERIAL) != 0 && order->item[0] == '\0' && !has_serial (check, order, error))
     report (check, "no-serial", order->id, "it is fulfilled, and no serial was bound to its line");
+  if ((needs & NEEDS_SERIAL) != 0 && order->item[0] != '\0' && !has_credit (check, order, error))
+    report (check, "no-credit", order->id, "it is fulfilled, and nothing was credited for its line");
   if ((needs & IS_OPEN) != 0 && !order->is_open)
     report (check, "not-open", order->id, "it is %s, and a second order could be opened", order->phase);
   if ((needs & IS_ENDED) != 0 && order->is_open)
@@ -228,7 +237,7 @@ check_orders (Check *check, GError **error)
   g_autoptr (DbQuery) query
       = db_query (check->db,
                   "SELECT p.id, p.account, p.provider, p.phase, p.payment, l.id, l.plugin, p.price_minor, "
-                  "p.poll_us, l.is_open"
+                  "p.poll_us, l.is_open, l.item"
                   " FROM purchase p LEFT JOIN purchase_line l ON l.purchase = p.id ORDER BY p.id",
                   "");
   while (local == NULL && db_next (query, &local))
@@ -242,7 +251,8 @@ check_orders (Check *check, GError **error)
                          .plugin = db_get_text (query, 6),
                          .price = db_get_int (query, 7),
                          .poll_us = db_get_int (query, 8),
-                         .is_open = db_get_int (query, 9) != 0 };
+                         .is_open = db_get_int (query, 9) != 0,
+                         .item = db_get_text (query, 10) };
       check->count->orders++;
       if (order.line == NULL)
         report (check, "no-line", order.id, "it has no line: nothing was ordered");
@@ -383,26 +393,28 @@ check_entitlements (Check *check, GError **error)
                        " purchase p ON p.id = l.purchase WHERE e.state = 'active' AND p.phase NOT IN"
                        " ('fulfilled', 'review', 'closed') AND NOT EXISTS (SELECT 1 FROM purchase q JOIN"
                        " purchase_line m ON m.purchase = q.id WHERE q.account = e.account AND m.plugin ="
-                       " e.plugin AND q.phase IN ('fulfilled', 'review', 'closed'))",
+                       " e.plugin AND m.item = '' AND q.phase IN ('fulfilled', 'review', 'closed'))",
                        ""),
              error)
          && report_rows (
              check, "line-without-payment",
-             db_query (check->db,
-                       "SELECT e.line, 'it counts for ' || e.account || ' ' || e.plugin || ', and its order '"
-                       " || p.id || ' is ' || p.phase FROM entitlement_line e JOIN purchase_line l ON l.id ="
-                       " e.line JOIN purchase p ON p.id = l.purchase WHERE e.state <> 'ended' AND p.phase NOT IN"
-                       " ('fulfilled', 'review', 'closed')",
-                       ""),
+             db_query (
+                 check->db,
+                 "SELECT e.line, 'it counts for ' || e.account || ' ' || e.plugin || ', and its order '"
+                 " || p.id || ' is ' || p.phase FROM entitlement_line e JOIN purchase_line l ON l.id ="
+                 " e.line JOIN purchase p ON p.id = l.purchase WHERE e.state <> 'ended' AND p.phase NOT IN"
+                 " ('fulfilled', 'review', 'closed')",
+                 ""),
              error)
          && report_rows (
              check, "entitlement-differs",
-             db_query (check->db,
-                       "SELECT e.account || ' ' || e.plugin, 'it is ' || e.state || ', and no line counts for"
-                       " it' FROM entitlement e WHERE e.state IN ('active', 'suspended') AND NOT EXISTS"
-                       " (SELECT 1 FROM entitlement_line l WHERE l.account = e.account AND l.plugin = e.plugin"
-                       " AND l.state <> 'ended')",
-                       ""),
+             db_query (
+                 check->db,
+                 "SELECT e.account || ' ' || e.plugin, 'it is ' || e.state || ', and no line counts for"
+                 " it' FROM entitlement e WHERE e.state IN ('active', 'suspended') AND NOT EXISTS"
+                 " (SELECT 1 FROM entitlement_line l WHERE l.account = e.account AND l.plugin = e.plugin"
+                 " AND l.state <> 'ended')",
+                 ""),
              error)
          && check_serials (check, error)
          && report_rows (
@@ -420,6 +432,65 @@ check_entitlements (Check *check, GError **error)
                        " issued_serial GROUP BY line, generation HAVING COUNT (*) > 1",
                        ""),
              error);
+}
+
+/* Nobody has more of an item than was credited for all that they bought. */
+static gboolean
+check_counters (Check *check, GError **error)
+{
+  GError *local = NULL;
+  g_autoptr (DbQuery) query = db_query (
+      check->db,
+      "SELECT l.account, l.plugin, l.item, SUM (i.credited) FROM item_line i JOIN purchase_line l ON"
+      " l.id = i.line GROUP BY l.account, l.plugin, l.item",
+      "");
+  while (local == NULL && db_next (query, &local))
+    {
+      Counter counter = { db_get_text (query, 0), db_get_text (query, 1), db_get_text (query, 2) };
+      gint64 credited = db_get_int (query, 3), value;
+      g_autofree char *subject = g_strjoin (" ", counter.account, counter.application, counter.item, NULL);
+      if (counter_read (check->db, &counter, &value, &local) && value > credited)
+        report (check, "counter-differs", subject,
+                "it is %" G_GINT64_FORMAT ", and %" G_GINT64_FORMAT " was credited", value, credited);
+    }
+  return end (local, error);
+}
+
+static gboolean
+count_used (Check *check, GError **error)
+{
+  gboolean is_found;
+  g_autoptr (DbQuery) query = db_query (
+      check->db, "SELECT COUNT (*) FROM item_line WHERE state IN ('disputed', 'ended') AND credited > 0", "");
+  if (!turn_find (query, &is_found, error))
+    return FALSE;
+  check->count->used = db_get_int (query, 0);
+  return TRUE;
+}
+
+static gboolean
+check_items (Check *check, GError **error)
+{
+  return report_rows (
+             check, "credit-differs",
+             db_query (check->db,
+                       "SELECT i.line, 'it counts, and ' || i.credited || ' of ' || l.amount || ' was "
+                       "credited' FROM"
+                       " item_line i JOIN purchase_line l ON l.id = i.line WHERE i.state = 'counted' AND"
+                       " i.credited <> l.amount",
+                       ""),
+             error)
+         && report_rows (
+             check, "credit-without-payment",
+             db_query (
+                 check->db,
+                 "SELECT i.line, 'it is ' || i.state || ', and its order ' || p.id || ' is ' || p.phase FROM"
+                 " item_line i JOIN purchase_line l ON l.id = i.line JOIN purchase p ON p.id = l.purchase "
+                 "WHERE"
+                 " i.state IN ('counted', 'disputed') AND p.phase NOT IN ('fulfilled', 'review', 'closed')",
+                 ""),
+             error)
+         && check_counters (check, error) && count_used (check, error);
 }
 
 static gboolean
@@ -515,8 +586,8 @@ reconcile_check (const Desk *desk, Db *db, ReconcileFound found, gpointer data, 
   Check check = { desk, db, clock_get_wall_us (desk->clock), found, data, count };
   *count = (ReconcileCount){ 0 };
   return check_orders (&check, error) && check_refunds (&check, error) && check_entitlements (&check, error)
-         && check_generations (&check, error) && check_pool (&check, error) && check_jobs (&check, error)
-         && check_unmatched (&check, error);
+         && check_items (&check, error) && check_generations (&check, error) && check_pool (&check, error)
+         && check_jobs (&check, error) && check_unmatched (&check, error);
 }
 
 #define DAY_US (G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC)

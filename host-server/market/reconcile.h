@@ -14,6 +14,7 @@ typedef struct
 {
   gint64 orders;
   gint64 differences;
+  gint64 used; /* lines of items of which some was used up before it could be taken back: no difference */
 } ReconcileCount;
 
 /* Goes over everything. FALSE with @error on a fault of the database. */

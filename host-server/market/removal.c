@@ -1,4 +1,5 @@
 #include "host-server/core/hooks.h"
+#include "host-server/market/credits.h"
 #include "host-server/market/entitlements.h"
 #include "host-server/market/issue.h"
 #include "host-server/market/purchases.h"
@@ -71,6 +72,8 @@ removal_work (Turn *turn, gpointer data, GError **error)
       if (!entitlement_end (turn, account, plugin, error) || !issue_burn_all (turn, account, plugin, error))
         return FALSE;
     }
+  if (!credits_forget (turn, account, error))
+    return FALSE;
   turn_log (turn, LOG_LEVEL_INFO, "account removed account=%s orders=%u plugins=%u", account, orders->len,
             plugins->len);
   return account_removal_finish (turn->db, "market", account, error);

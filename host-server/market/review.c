@@ -1,6 +1,6 @@
 #include "host-server/market/review.h"
 
-#include "host-server/market/issue.h"
+#include "host-server/market/goods.h"
 #include "host-server/market/refunds.h"
 
 static const struct
@@ -40,8 +40,8 @@ resolve_outcome_to_text (ResolveOutcome outcome)
     [RESOLVE_NO_ORDER] = "there is no such order",
     [RESOLVE_NOT_IN_REVIEW] = "the order is not in review",
     [RESOLVE_NO_MONEY] = "the money that is held does not suffice for that",
-    [RESOLVE_NO_SERIAL] = "no serial was issued that the user could keep",
-    [RESOLVE_ANOTHER_OPEN] = "the user has another open order for the plugin",
+    [RESOLVE_NO_SERIAL] = "no serial was issued that the user could keep, and no item credited",
+    [RESOLVE_ANOTHER_OPEN] = "the user has another open order for the same",
   };
   return texts[outcome];
 }
@@ -68,15 +68,6 @@ load (Turn *turn, const char *order, Books *books, GError **error)
   return purchase != NULL && books_load (turn->db, order, books, error) ? g_steal_pointer (&purchase) : NULL;
 }
 
-static gboolean
-find_other_open (Turn *turn, const Purchase *purchase, gboolean *is_there, GError **error)
-{
-  g_autoptr (DbQuery) query = db_query (
-      turn->db, "SELECT 1 FROM purchase_line WHERE account = ? AND plugin = ? AND is_open = 1 AND id <> ?",
-      "sss", purchase->account, purchase->plugin, purchase->line);
-  return turn_find (query, is_there, error);
-}
-
 /* What speaks against it; RESOLVE_DONE if nothing does. */
 static gboolean
 judge (Turn *turn, const Purchase *purchase, const LedgerSums *sums, Resolution as, ResolveOutcome *outcome,
@@ -99,13 +90,13 @@ judge (Turn *turn, const Purchase *purchase, const LedgerSums *sums, Resolution 
   *outcome = RESOLVE_DONE;
   if (as == RESOLVE_AS_FULFILLED)
     {
-      if (!issue_find_serial (turn->db, purchase->line, &is_there, error))
+      if (!goods_of (purchase)->can_be_kept (turn, purchase, &is_there, error))
         return FALSE;
       *outcome = is_there ? RESOLVE_DONE : RESOLVE_NO_SERIAL;
     }
   if (as == RESOLVE_AS_PAID)
     {
-      if (!find_other_open (turn, purchase, &is_there, error))
+      if (!purchase_find_other_open (turn, purchase, &is_there, error))
         return FALSE;
       *outcome = is_there ? RESOLVE_ANOTHER_OPEN : RESOLVE_DONE;
     }

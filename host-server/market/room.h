@@ -95,6 +95,9 @@ void catalog_init (Market *market);
 /* What is or was on sale under @id, as committed, from memory; lent until the main loop turns. NULL if there
  * is none. */
 const Plugin *catalog_find (Market *market, const char *id);
+/* For people: the plugin's name, or its name and that of @item (NULL or "": the plugin itself). The caller
+ * frees it. */
+char *catalog_dup_name (Market *market, const char *plugin, const char *item);
 /* All of them by id (of Plugin), lent likewise; NULL with @error. */
 const GPtrArray *catalog_get_plugins (Market *market, GError **error);
 /* A set of the ids that the account owns now; NULL with @error. */
@@ -105,6 +108,7 @@ void order_requests_init (Market *market);
 void callbacks_init (Market *market);
 void market_commands_init (Market *market);
 void order_commands_init (Market *market);
+void item_commands_init (Market *market);
 void removal_init (Market *market);
 /* licence.c: who may call the functions of what is sold here. */
 void licence_init (Market *market);

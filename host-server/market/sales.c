@@ -11,7 +11,7 @@
 
 typedef struct
 {
-  char *account, *user, *plugin, *request, *quote;
+  char *account, *user, *plugin, *item, *request, *quote;
   gboolean is_by_command;
   gboolean is_source_up;
   gboolean is_trial;
@@ -33,6 +33,7 @@ selling_free (Selling *selling)
   g_free (selling->account);
   g_free (selling->user);
   g_free (selling->plugin);
+  g_free (selling->item);
   g_free (selling->request);
   g_free (selling->quote);
   g_free (selling->order);
@@ -78,6 +79,8 @@ sale_explain (BuyOutcome outcome)
       return NULL;
     case BUY_NO_PLUGIN:
       return "no such plugin is on sale";
+    case BUY_NOT_LICENSED:
+      return "you are not licensed for its application";
     case BUY_OWNED:
       return "it is yours already";
     case BUY_OUT_OF_STOCK:
@@ -116,6 +119,7 @@ buy_work (Turn *turn, gpointer data, GError **error)
     .account = selling->account,
     .user = selling->user,
     .plugin = selling->plugin,
+    .item = selling->item,
     .request = selling->request,
     .is_source_up = selling->is_source_up,
   };
@@ -167,10 +171,11 @@ sell (Market *market, const SaleRequest *request, gboolean is_trial, SaleDone do
   selling->account = g_strdup (request->account);
   selling->user = g_strdup (request->user);
   selling->plugin = g_strdup (request->plugin);
+  selling->item = g_strdup (request->item);
   selling->request = g_strdup (request->request);
   selling->quote = g_strdup (request->quote);
   selling->is_by_command = request->is_by_command;
-  selling->is_source_up = find_is_source_up (market, request->plugin);
+  selling->is_source_up = request->item != NULL || find_is_source_up (market, request->plugin);
   selling->is_trial = is_trial;
   selling->sale_done = done;
   selling->data = data;

@@ -10,6 +10,7 @@ typedef struct
   const char *account;
   const char *user;   /* bare JID */
   const char *plugin; /* an id, or what claims to be one */
+  const char *item;   /* of it; NULL: the plugin itself */
   const char *request;
   gboolean is_by_command; /* its user hears of it by messages (notices.h) */
   const char *quote;      /* the price the user has agreed to, as sale_dup_quote() wrote it; NULL: any */

@@ -199,7 +199,13 @@ buy_work (Turn *t, gpointer data, GError **error)
 char *
 try_buy (Fixture *f, const char *account, const char *plugin, const char *request, BuyOutcome expected)
 {
-  Buying buying = { .request = { account, "alice@example.org", plugin, request, TRUE } };
+  g_auto (GStrv) wanted = g_strsplit (plugin, "/", 2);
+  Buying buying = { .request = { .account = account,
+                                 .user = "alice@example.org",
+                                 .plugin = wanted[0],
+                                 .item = wanted[1],
+                                 .request = request,
+                                 .is_source_up = TRUE } };
   turn (f, buy_work, &buying);
   g_assert_cmpint (buying.outcome, ==, expected);
   char *id = buying.purchase != NULL ? g_strdup (buying.purchase->id) : NULL;

@@ -45,6 +45,7 @@ gint64 ask (Fixture *f, const char *sql);
 void assert_text (Fixture *f, const char *sql, const char *expected);
 Job *take_job (Fixture *f, JobKind kind);
 gboolean claim (Turn *t, gpointer data, GError **error);
+/* @plugin: "dice", or an item of it, "dice/coins". */
 char *try_buy (Fixture *f, const char *account, const char *plugin, const char *request, BuyOutcome expected);
 gboolean checkout_made (Turn *t, gpointer data, GError **error);
 char *open_order (Fixture *f, const char *plugin);

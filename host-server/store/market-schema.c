@@ -45,7 +45,8 @@ static const char *const steps[] = {
   "  plugin TEXT NOT NULL REFERENCES plugin (id),"
   "  digest BLOB NOT NULL,"
   "  sealed BLOB NOT NULL,"
-  "  state TEXT NOT NULL," /* free | delivered | burned; frozen: free in a backup, and perhaps given out since */
+  "  state TEXT NOT NULL," /* free | delivered | burned; frozen: free in a backup, and perhaps given out since
+                            */
   "  line TEXT,"
   "  generation BIGINT,"
   "  UNIQUE (plugin, digest));"
@@ -238,12 +239,13 @@ static const char *const steps[] = {
   "CREATE INDEX purchase_unsettled ON purchase (changed_us) WHERE phase IN ('created', 'reserving', 'paid',"
   "  'issuing', 'refund-due', 'refunding', 'review')",
 
-  /* The proof that a callback leaves: the delivery's id and the SHA-256 of its body. NULL if the host asked. */
+  /* The proof that a callback leaves: the delivery's id and the SHA-256 of its body. NULL if the host asked.
+   */
   ("ALTER TABLE ledger ADD COLUMN webhook_id TEXT;"
    "ALTER TABLE ledger ADD COLUMN body_digest BLOB"),
 
-  /* What no index answered: who is next of many jobs that wait or are leased (an hour without the provider leaves
-   * one for each order), and what was matched long ago. */
+  /* What no index answered: who is next of many jobs that wait or are leased (an hour without the provider
+   * leaves one for each order), and what was matched long ago. */
   "DROP INDEX job_due;"
   "CREATE INDEX job_next ON job ((CASE WHEN not_before_us > lease_until_us THEN not_before_us"
   "  ELSE lease_until_us + 1 END));"
@@ -252,9 +254,9 @@ static const char *const steps[] = {
    * anywhere in the file. */
   "DROP INDEX entitlement_ver",
 
-  /* Deliveries as evidence: the key of the ring that matched, and the headers that were looked at. An unmatched one can be
-   * closed by a person, with a note; refund: what the provider calls the refund of its payment. The rest is what a line
-   * is looked up by. */
+  /* Deliveries as evidence: the key of the ring that matched, and the headers that were looked at. An
+   * unmatched one can be closed by a person, with a note; refund: what the provider calls the refund of its
+   * payment. The rest is what a line is looked up by. */
   "ALTER TABLE inbox ADD COLUMN secret TEXT;"
   "ALTER TABLE inbox ADD COLUMN headers TEXT;"
   "ALTER TABLE unmatched ADD COLUMN note TEXT;"
@@ -263,10 +265,33 @@ static const char *const steps[] = {
   "ALTER TABLE unmatched ADD COLUMN closed_us BIGINT NOT NULL DEFAULT 0;"
   "CREATE INDEX unmatched_refunded ON unmatched (provider, refunded_payment)"
   "  WHERE refunded_payment IS NOT NULL;"
-  "CREATE INDEX unmatched_open ON unmatched (first_seen_us) WHERE state IN ('waiting', 'review', 'refunding');"
+  "CREATE INDEX unmatched_open ON unmatched (first_seen_us) WHERE state IN ('waiting', 'review', "
+  "'refunding');"
   "CREATE INDEX issued_serial_line ON issued_serial (line, generation);"
   "CREATE INDEX pool_key_frozen ON pool_key (plugin) WHERE state = 'frozen';"
   "CREATE INDEX refund_open ON refund (changed_us) WHERE state IN ('due', 'sent')",
+
+  /* What is sold inside an application. A line is of the plugin itself (item '') or of one of its items, and
+   * grants amount of it. item_line: what became of a fulfilled one; credited is what of its amount is the
+   * user's, or was used up before it could be taken away. */
+  "CREATE TABLE item ("
+  "  application TEXT NOT NULL REFERENCES plugin (id),"
+  "  id TEXT NOT NULL,"
+  "  name TEXT NOT NULL,"
+  "  price_minor BIGINT NOT NULL,"
+  "  currency TEXT NOT NULL,"
+  "  amount BIGINT NOT NULL,"
+  "  is_retired BIGINT NOT NULL,"
+  "  PRIMARY KEY (application, id));"
+  "ALTER TABLE purchase_line ADD COLUMN item TEXT NOT NULL DEFAULT '';"
+  "ALTER TABLE purchase_line ADD COLUMN amount BIGINT NOT NULL DEFAULT 0;"
+  "DROP INDEX purchase_line_open;"
+  "CREATE UNIQUE INDEX purchase_line_open ON purchase_line (account, plugin, item) WHERE is_open = 1;"
+  "CREATE TABLE item_line ("
+  "  line TEXT PRIMARY KEY REFERENCES purchase_line (id),"
+  "  state TEXT NOT NULL," /* counted | disputed | ended | forgotten: with its account */
+  "  credited BIGINT NOT NULL,"
+  "  granted_us BIGINT NOT NULL)",
 };
 
 const SchemaFamily market_schema = { "market", STORE_MARKET, steps, G_N_ELEMENTS (steps) };

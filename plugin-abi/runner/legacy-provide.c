@@ -135,8 +135,11 @@ run_provide (ffi_cif *cif, void *result, void **args, void *user_data)
       break;
     case DESCRIPTOR_DO_FUNCTION:
       *(const char **)result
-          = legacy_function_run (legacy, provide->function, text_arg (provide->text_arg, args));
+          = legacy_function_run (legacy, provide->target, text_arg (provide->text_arg, args));
       return;
+    case DESCRIPTOR_DO_PURCHASE:
+      number = legacy_purchase_poll (legacy, provide->target);
+      break;
     case DESCRIPTOR_DO_READY:
       legacy_thread_say_ready (legacy);
       break;

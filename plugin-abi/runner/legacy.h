@@ -127,6 +127,11 @@ bool legacy_provide_define (Legacy *legacy, const char **reason);
  * thread calls again; NULL if there was none, which is logged. Any of the object's threads. */
 const char *legacy_function_run (Legacy *legacy, const char *function, const char *input);
 
+/* legacy-purchase.c: has the user asked whether to buy @item, or tells how that stands: a
+ * HostPurchaseOutcome, once, or one of FRAME_PURCHASE_… Does not wait for the user. Any of the object's
+ * threads. */
+int64_t legacy_purchase_poll (Legacy *legacy, const char *item);
+
 /* legacy-call.c: makes the call @index. @input is the command's, @code the message's. */
 void legacy_call (Legacy *legacy, unsigned index, const char *input, int64_t code, LegacyOutcome *outcome);
 /* Our account of a call that failed: the descriptor's words, the object's own if it has a function for them,

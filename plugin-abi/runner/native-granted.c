@@ -1,6 +1,6 @@
-/* What a native plugin is offered only if its user granted it: messages, the network, functions. The
- * descriptor says what was granted; what is not is refused here for the plugin's sake, and by the host's end
- * of the channel (frame.c) for everybody else's. */
+/* What a native plugin is offered only if its user granted it: messages, the network, functions, purchases.
+ * The descriptor says what was granted; what is not is refused here for the plugin's sake, and by the host's
+ * end of the channel (frame.c) for everybody else's. */
 #include "plugin-abi/runner/native.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 #define MAX_ADDRESS  3071
 #define MAX_ARGUMENT 49152
 #define MAX_FUNCTION 64
+#define MAX_ITEM     64
 #define ALL_WAYS     ((uint32_t)(HOST_MESSAGE_RECEIVED | HOST_MESSAGE_SENT))
 
 /* ---- messages ---- */
@@ -203,6 +204,35 @@ native_read_outcome (FrameReader *request, HostFunctionResult *outcome)
     }
 }
 
+/* ---- purchases ---- */
+
+static int
+purchase_ask (void *host, const char *item)
+{
+  Native *native = host;
+  Frame *frame;
+  int result;
+
+  if (item == NULL || *item == '\0' || strnlen (item, MAX_ITEM + 1) > MAX_ITEM)
+    return HOST_BAD_INPUT;
+  if ((frame = malloc (sizeof *frame)) == NULL)
+    return HOST_INTERNAL;
+  frame_begin (frame, FRAME_OP_ASK_PURCHASE, FRAME_ASK, 0);
+  frame_put_text (frame, item);
+  result = runner_ask (native->runner, frame, frame) ? native_result_of (frame) : HOST_INTERNAL;
+  free (frame);
+  return result;
+}
+
+void
+native_read_purchase (FrameReader *request, HostPurchaseResult *result)
+{
+  *result = (HostPurchaseResult){ .size = sizeof *result, .abi = HOST_PLUGIN_ABI };
+  result->outcome = frame_get_u32 (request);
+  result->item = frame_get_text (request);
+  result->reason = frame_get_text (request);
+}
+
 /* ---- which of them there are ---- */
 
 const void *
@@ -212,6 +242,7 @@ native_find_granted (const Native *native, const char *name)
       = { sizeof messages_1, HOST_PLUGIN_ABI, messages_watch, messages_send };
   static const HostNetwork1 network_1 = { sizeof network_1, HOST_PLUGIN_ABI, network_connect };
   static const HostFunction1 function_1 = { sizeof function_1, HOST_PLUGIN_ABI, function_call, function_run };
+  static const HostPurchase1 purchase_1 = { sizeof purchase_1, HOST_PLUGIN_ABI, purchase_ask };
   const Descriptor *descriptor = native->load.descriptor;
 
   if (strcmp (name, HOST_MESSAGES_1) == 0)
@@ -220,5 +251,7 @@ native_find_granted (const Native *native, const char *name)
     return descriptor->n_connect > 0 && runner_may_connect (native->runner) ? &network_1 : NULL;
   if (strcmp (name, HOST_FUNCTION_1) == 0)
     return descriptor->calls_functions ? &function_1 : NULL;
+  if (strcmp (name, HOST_PURCHASE_1) == 0)
+    return descriptor->asks_purchases ? &purchase_1 : NULL;
   return NULL;
 }

@@ -425,6 +425,14 @@ handle (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *
         (void)send_event (native, (HostEvent){ .kind = HOST_EVENT_RESULT, .outcome = &outcome });
         break;
       }
+    case FRAME_OP_PURCHASE_RESULT:
+      {
+        HostPurchaseResult result;
+
+        native_read_purchase (request, &result);
+        (void)send_event (native, (HostEvent){ .kind = HOST_EVENT_PURCHASE, .purchase = &result });
+        break;
+      }
     default:
       frame_answer (answer, header, FRAME_STATUS_REFUSED, "not a request for a native plugin");
       break;

@@ -28,6 +28,7 @@ int native_result_of (const Frame *answer);
 /* native-granted.c: the extensions that need a permission. NULL: @name is none of them, or was not granted.
  */
 const void *native_find_granted (const Native *native, const char *name);
-/* Reads FRAME_OP_MESSAGE and FRAME_OP_FUNCTION_RESULT; texts lie in the request. */
+/* Reads FRAME_OP_MESSAGE, FRAME_OP_FUNCTION_RESULT and FRAME_OP_PURCHASE_RESULT; texts lie in the request. */
 void native_read_message (FrameReader *request, HostMessage *message);
 void native_read_outcome (FrameReader *request, HostFunctionResult *outcome);
+void native_read_purchase (FrameReader *request, HostPurchaseResult *result);

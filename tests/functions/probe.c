@@ -58,6 +58,19 @@ bump (const HostModuleApi *api, const char *key, uint8_t *out, size_t *out_len)
   return say (out, out_len, value);
 }
 
+/* "KEY VALUE", or "KEY" to forget it: how that went, "kept" or "refused", and whatever became of it the call
+ * is good. */
+static int
+put (const HostModuleApi *api, char *argument, uint8_t *out, size_t *out_len)
+{
+  char *value = strchr (argument, ' ');
+  if (value != NULL)
+    *value++ = '\0';
+  uint32_t result
+      = api->kv_put (api->host, HOST_SCOPE_USER, argument, value, value != NULL ? strlen (value) : 0);
+  return say (out, out_len, result == HOST_KV_OK ? "kept" : "refused");
+}
+
 /* "N BYTES": so many values of that size; says how each went. */
 static int
 fill (const HostModuleApi *api, const char *argument, uint8_t *out, size_t *out_len)
@@ -147,6 +160,8 @@ host_function (const HostModuleApi *api, const HostCall *call, HostBytes in, uin
     return slow_copy (api, argument, out, out_len);
   if (strcmp (name, "bump") == 0)
     return bump (api, argument, out, out_len);
+  if (strcmp (name, "put") == 0)
+    return put (api, argument, out, out_len);
   if (strcmp (name, "fill") == 0)
     return fill (api, argument, out, out_len);
   if (strcmp (name, "misuse") == 0)

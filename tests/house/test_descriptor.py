@@ -51,7 +51,8 @@ def test_every_limit_is_in_the_reference():
 
 def test_every_test_that_the_reference_names_is_there():
     sources = [path.read_text() for folder in ("host-client/core", "common/module", "host-server/modules")
-               for path in (ROOT / folder).glob("test-*.c")] + [(ROOT / "tests/system/test_legacy.py").read_text()]
+               for path in (ROOT / folder).glob("test-*.c")]
+    sources += [(ROOT / f"tests/system/{name}.py").read_text() for name in ("test_legacy", "test_items")]
     table = REFERENCE[REFERENCE.index("## What shows that it works"):REFERENCE.index("## Native plugins")]
     named = [name for line in table.splitlines() if line.startswith("| ") for name in
              re.findall(r"`([a-z][\w]*(?:[-_][a-z]+){3,}\w*)`", line.split("|")[2])]

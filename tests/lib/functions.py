@@ -71,7 +71,7 @@ class FunctionShop(Shop):
         return self.host.hostctl_json("function", "log", application)
 
 
-PROBES = ["echo", "facts", "random", "slow-copy", "bump", "fill", "misuse", "ask", "spin", "overflow", "put-and-crash", "exit",
+PROBES = ["echo", "facts", "random", "slow-copy", "bump", "put", "fill", "misuse", "ask", "spin", "overflow", "put-and-crash", "exit",
           "put-and-refuse", "version", "unknown"]
 
 

@@ -146,12 +146,16 @@ class Shop:
     # --- what is on sale
 
     def plugin(self, name, *, source, price=500, base=None, module=None, fallback=None, term=None, currency="EUR",
-               policy=None):
+               policy=None, items=None):
+        """`items`: what is sold inside it, {id: its group}."""
         groups = {"Plugin": {"id": name, "name": name.capitalize(), "vendor": "acme", "version": "1.0",
                              "summary": f"all about {name}", "price": price, "currency": currency, "term": term},
                   "Serial": {"source": source, "module": module, "fallback": fallback, "policy": policy}}
         if base:
             groups["PluginServer"] = {"base": base}
+        if items:
+            groups["Functions"] = {"user_data": "4K"}
+            groups.update({f"Item {item}": keys for item, keys in items.items()})
         path = self.folder / f"{name}.manifest"
         path.write_text(key_file(groups))
         self.host.hostctl("plugin", "add", path)
@@ -242,8 +246,10 @@ class Customer:
         return None if element.get("unchanged") == "true" else read_serials(element)
 
     def buy(self, plugin, request=None, timeout=10):
-        """The order element of the answer, or the error IQ."""
-        answer = self.ask("set", f"<order xmlns='{MARKET}' plugin='{plugin}' request='{request or uuid.uuid4()}'/>", timeout)
+        """The order element of the answer, or the error IQ. `plugin`: "game", or an item of it, "game/coins"."""
+        application, _, item = plugin.partition("/")
+        wanted = f"application='{application}' item='{item}'" if item else f"plugin='{plugin}'"
+        answer = self.ask("set", f"<order xmlns='{MARKET}' {wanted} request='{request or uuid.uuid4()}'/>", timeout)
         return answer[0] if answer.get("type") == "result" else answer
 
     def decline(self, order):

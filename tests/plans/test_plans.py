@@ -11,7 +11,7 @@ from lib.market import MARKET, SERIALS, Shop
 from lib.process import program, wait_until
 
 # Tables that hold what an operator made by hand, or a row for each pool that is on sale.
-SMALL = {"plugin", "vendor", "webhook_secret", "market_key", "signing_key", "store_fact", "store_probe", "schema_family",
+SMALL = {"plugin", "item", "vendor", "webhook_secret", "market_key", "signing_key", "store_fact", "store_probe", "schema_family",
          "sqlite_master", "sqlite_schema", "account_removal", "reconciliation", "restoration"}
 
 # Indexes of what is not settled yet, and of nothing else: what is counted or listed by them is little.
@@ -37,7 +37,8 @@ PATH = ["FROM purchase_request WHERE account", "COUNT (*) FROM purchase_line WHE
         "INSERT INTO entitlement ", "FROM purchase WHERE poll_us > 0", "MIN (poll_us)", "FROM job ORDER BY", "changed_us <= ?", "DELETE FROM inbox",
         "DELETE FROM unmatched", "FROM unmatched WHERE retry_us", "INSERT INTO refund", "state IN ('due', 'sent')",
         "INSERT INTO purchase_request", "INSERT INTO entitlement_version", "UPDATE entitlement_line SET state = 'ended'",
-        "SELECT e.line, l.term, e.granted_us", "FROM purchase WHERE account = ?", "is_open = 1"]
+        "FROM item WHERE application", "FROM item_line WHERE line", "INSERT INTO item_line", "FROM function_value WHERE account",
+        "INSERT INTO function_space", "UPDATE item_line SET state = 'forgotten'", "SELECT e.line, l.term, e.granted_us", "FROM purchase WHERE account = ?", "is_open = 1"]
 
 
 class RecordingShop(Shop):
@@ -81,6 +82,7 @@ def live_through_everything(shop):
         shop.callback(shop.event(order), webhook_id="msg_again")
         shop.callback(shop.event(order), webhook_id="msg_again")
     with_serials.buy("gift")
+    live_through_items(shop)
     for plugin in ("weather", "quotes", "dice"):
         with_serials.ask("set", f"<rejected xmlns='{SERIALS}' plugin='{plugin}' reason='bad'/>")
     renewed, _serial = with_serials.buy("brief"), shop.log()
@@ -122,6 +124,25 @@ def live_through_everything(shop):
     for customer in (with_serials, undecided, unlucky):
         customer.close()
     wait_until(lambda: any("MIN (poll_us)" in sql for sql in shop.statements("market.db")), what="a sweep")
+
+
+def live_through_items(shop):
+    """An item that is bought, disputed, and given back."""
+    shop.plugin("game", source="keygen", module="libweather-keygen.so", price=0, items={"coins": {"name": "Coins", "price": 200}})
+    player = shop.customer()
+    player.serials()
+    shop.wait_order(player.buy("game").get("id"), "fulfilled")
+    order = player.buy("game/coins")
+    player.press(order)
+    paid = shop.wait_order(order.get("id"), "fulfilled")["ledger"][0]["payment"]
+    for kind in ("payment.disputed", "payment.dispute_won"):
+        assert shop.callback(shop.event(order.get("id"), kind, payment=paid, dispute="d_1")) == 200
+    assert shop.callback(shop.event(order.get("id"), "payment.refunded", payment=paid, refund="r_1")) == 200
+    shop.wait_order(order.get("id"), "refunded")
+    assert player.ask("get", f"<items xmlns='{MARKET}' application='game'/>").get("type") == "result"
+    shop.host.hostctl("item", "list"), shop.host.hostctl("order", "show", order.get("id"))
+    player.close()
+    shop.host.hostctl("user", "remove", f"{player.name}@{shop.host.domain}")
 
 
 def expire_now(shop):

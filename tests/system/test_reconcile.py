@@ -66,6 +66,13 @@ class Books:
             self.ids[name], _serial = alice.purchase(plugin)
         self.ids["gift"] = alice.buy("gift").get("id")
         shop.wait_order(self.ids["gift"], "fulfilled")
+        shop.plugin("game", source="pool", price=0, items={"coins": {"name": "Coins", "price": 500, "amount": 5}})
+        shop.fill("game", ["GAME-1"])
+        shop.wait_order(alice.buy("game").get("id"), "fulfilled")
+        coins = alice.buy("game/coins")
+        alice.press(coins)
+        self.ids["coins"] = coins.get("id")
+        shop.wait_order(self.ids["coins"], "fulfilled")
         declined = bob.buy("dice")
         bob.decline(declined.get("id"))
         self.ids["declined"] = declined.get("id")
@@ -153,6 +160,10 @@ DIFFERENCES = [
     ("no-job", "{dice}", ["UPDATE purchase SET phase = 'issuing' WHERE id = '{dice}'"]),
     ("no-job", "{open}", ["UPDATE purchase SET phase = 'created', poll_us = 0, payment = 'none' WHERE id = '{open}'"]),
     ("not-asked", "{open}", ["UPDATE purchase SET poll_us = 0 WHERE id = '{open}'"]),
+    ("no-credit", "{coins}", ["DELETE FROM item_line"]),
+    ("credit-differs", "{coins_line}", ["UPDATE item_line SET credited = 6"]),
+    ("credit-without-payment", "{coins_line}", ["UPDATE purchase SET phase = 'refunded' WHERE id = '{coins}'"]),
+    ("counter-differs", "{coins_account} game coins", ["UPDATE function_value SET value = CAST ('6' AS BLOB)"]),
     ("no-serial", "{weather}", ["DELETE FROM issued_serial WHERE line = '{weather_line}'"]),
     ("no-line", "{declined}", ["DELETE FROM purchase_line WHERE purchase = '{declined}'"]),
     ("not-open", "{open}", ["UPDATE purchase_line SET is_open = 0 WHERE purchase = '{open}'"]),

@@ -1,5 +1,5 @@
-/* A native plugin for the tests: sees messages, sends them, calls functions, connects, and tries each of
- * these without being allowed to. */
+/* A native plugin for the tests: sees messages, sends them, calls functions, connects, wishes for things to
+ * buy, and tries each of these without being allowed to. */
 #include <host/plugin.h>
 
 #include <arpa/inet.h>
@@ -18,6 +18,7 @@ static const HostCommands1 *commands;
 static const HostMessages1 *messages;
 static char last[256];
 static char outcome[256];
+static char purchases[256]; /* what became of wishes */
 static int n_seen;
 static uint32_t ways = HOST_MESSAGE_RECEIVED | HOST_MESSAGE_SENT;
 static char jid[64];
@@ -69,7 +70,8 @@ nothing (void *data)
 static void
 try_everything (const char *input, char *out, size_t room)
 {
-  static const char *const names[] = { HOST_MESSAGES_1, HOST_NETWORK_1, HOST_FUNCTION_1, HOST_TOKEN_1 };
+  static const char *const names[]
+      = { HOST_MESSAGES_1, HOST_NETWORK_1, HOST_FUNCTION_1, HOST_PURCHASE_1, HOST_TOKEN_1 };
   char host[64] = "127.0.0.1", path[64] = "/etc/hostname";
   struct sockaddr_in to = { .sin_family = AF_INET };
   unsigned port = 1;
@@ -78,7 +80,7 @@ try_everything (const char *input, char *out, size_t room)
   int fd;
 
   (void)sscanf (input, "%63s %u %63s", host, &port, path);
-  for (size_t i = 0; i < 4; i++)
+  for (size_t i = 0; i < 5; i++)
     n += (size_t)snprintf (out + n, room - n, "%d", api->get_extension (api->host, names[i]) != NULL);
   to.sin_port = htons ((uint16_t)port);
   (void)inet_pton (AF_INET, host, &to.sin_addr);
@@ -153,12 +155,24 @@ call (const char *input, char *out, size_t room)
 }
 
 static int
+wish (const char *item)
+{
+  const HostPurchase1 *purchase = api->get_extension (api->host, HOST_PURCHASE_1);
+
+  return purchase != NULL ? purchase->ask (api->host, item) : -1;
+}
+
+static int
 take_command (const char *input)
 {
   char out[512] = "";
 
   if (strcmp (input, "seen") == 0)
     snprintf (out, sizeof out, "%d %s", n_seen, last);
+  else if (strncmp (input, "wish ", 5) == 0)
+    snprintf (out, sizeof out, "%d", wish (input + 5));
+  else if (strcmp (input, "purchases") == 0)
+    snprintf (out, sizeof out, "%s", purchases);
   else if (strcmp (input, "outcome") == 0)
     snprintf (out, sizeof out, "%s", outcome);
   else if (strncmp (input, "try ", 4) == 0)
@@ -208,6 +222,14 @@ event (void *self, const HostEvent *event)
                 event->outcome->data != NULL ? (const char *)event->outcome->data : "",
                 event->outcome->reason);
       return HOST_OK;
+    case HOST_EVENT_PURCHASE:
+      {
+        size_t n = strlen (purchases);
+
+        snprintf (purchases + n, sizeof purchases - n, "%s %u %s;", event->purchase->item,
+                  (unsigned)event->purchase->outcome, event->purchase->reason);
+        return HOST_OK;
+      }
     case HOST_EVENT_COMMAND:
       return take_command (event->input);
     default:

@@ -56,6 +56,7 @@ typedef enum
   HOST_EVENT_WAKE = 4,     /* a thread of the plugin called HostPluginApi.wake */
   HOST_EVENT_MESSAGE = 5,  /* a copy of a message that was received or sent; see HostMessages1 */
   HOST_EVENT_RESULT = 6,   /* a function that was called has ended; see HostFunction1 */
+  HOST_EVENT_PURCHASE = 7, /* what the user was asked to buy was bought, or was not; see HostPurchase1 */
 } HostEventKind;
 
 /* Which way a message went. Also bits, for HostMessages1.watch. */
@@ -89,6 +90,23 @@ typedef struct HostFunctionResult
   const char *reason; /* one line for the log, "" if the result is HOST_OK */
 } HostFunctionResult;
 
+/* What became of a purchase that the plugin asked for. */
+typedef enum
+{
+  HOST_PURCHASE_BOUGHT = 1,
+  HOST_PURCHASE_DECLINED = 2, /* the user said no, or did not pay */
+  HOST_PURCHASE_FAILED = 3,   /* nobody could be asked, it is not sold, or the money went back */
+} HostPurchaseOutcome;
+
+typedef struct HostPurchaseResult
+{
+  uint32_t size;
+  uint32_t abi;
+  const char *item;   /* as HostPurchase1.ask was given it */
+  uint32_t outcome;   /* HostPurchaseOutcome */
+  const char *reason; /* one line, "" unless it failed */
+} HostPurchaseResult;
+
 typedef struct HostEvent
 {
   uint32_t size;
@@ -99,6 +117,7 @@ typedef struct HostEvent
   uint32_t timer;                    /* the number given to HostTimer1.set */
   const HostMessage *message;        /* of HOST_EVENT_MESSAGE; else NULL */
   const HostFunctionResult *outcome; /* of HOST_EVENT_RESULT; else NULL */
+  const HostPurchaseResult *purchase; /* of HOST_EVENT_PURCHASE; else NULL */
 } HostEvent;
 
 typedef struct HostPluginApi
@@ -257,6 +276,21 @@ typedef struct HostFunction1
   int (*run) (void *host, const char *function, const void *data, size_t length, void *result,
               size_t *result_length);
 } HostFunction1;
+
+/* Buying inside the application, for plugins that ask for purchases=yes. A plugin can only ask: the client
+ * asks the user, in its own words and with the price that the market says, and nothing is bought without
+ * their yes. */
+#define HOST_PURCHASE_1 "host.purchase/1"
+  typedef struct HostPurchase1
+  {
+    uint32_t size;
+    uint32_t abi;
+    /* Has the user asked whether to buy @item, an id of an item of the plugin's own application. HOST_OK:
+     * HOST_EVENT_PURCHASE comes, once, which may take as long as a person takes to pay, and not at all if the
+     * process ends first: what was bought is in the counter `item/<id>` of the user's data then, too.
+     * HOST_RETRY: the user is being asked already, was asked 3 times in this minute, or has said no in it. */
+    int (*ask) (void *host, const char *item);
+  } HostPurchase1;
 
 /* Reserved: plugin tokens. get_extension() answers NULL. */
 #define HOST_TOKEN_1 "host.token/1"

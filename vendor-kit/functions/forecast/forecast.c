@@ -7,6 +7,10 @@
  *
  *   forecast "Lisbon 2026-07-14"  →  "Lisbon, 14 July: 18 to 29 °C, dry (2 %)"
  *   places ""                     →  a place a line
+ *   outlook "Lisbon"              →  a month a line, for one of the outlooks that the user has bought
+ *
+ * The last one spends the counter of the application's item `outlooks`: its user's purchases raise it, each
+ * call takes one off, and a call that fails takes none.
  *
  * The table is read where it lies in memory, sorted or not. The same place and day always give the same
  * words. */
@@ -19,6 +23,7 @@
 
 #define TABLE     "climate.csv"
 #define MAX_PLACE 60
+#define COUNTER   "item/outlooks"
 
 typedef struct
 {
@@ -73,12 +78,12 @@ pick (const char *place, int year, int month, int day, int below)
   return (int)(hash % (uint32_t)below);
 }
 
+static const char *const months[] = { "January", "February", "March",     "April",   "May",      "June",
+                                      "July",    "August",   "September", "October", "November", "December" };
+
 static int
 tell (const Row *row, int year, int day, uint8_t *out, size_t *out_len)
 {
-  static const char *const months[]
-      = { "January", "February", "March",     "April",   "May",      "June",
-          "July",    "August",   "September", "October", "November", "December" };
   int chance = pick (row->place, year, row->month, day, 100);
   const char *sky = chance < row->rain ? "rain" : chance < 2 * row->rain ? "clouds" : "dry";
   int low = row->low + pick (row->place, year, row->month, day, 3) - 1;
@@ -130,6 +135,41 @@ places (Lines lines, uint8_t *out, size_t *out_len)
   return HOST_OK;
 }
 
+/* One of what was bought, less. It is decimal text, and may only be made less; what is put is kept if the
+ * call ends well. */
+static bool
+spend (const HostModuleApi *api)
+{
+  char text[32];
+  size_t length = sizeof text - 1;
+  if (api->kv_get (api->host, HOST_SCOPE_USER, COUNTER, text, &length) != HOST_KV_OK)
+    return false;
+  text[length] = '\0';
+  long long left = atoll (text);
+  if (left < 1)
+    return false;
+  snprintf (text, sizeof text, "%lld", left - 1);
+  return api->kv_put (api->host, HOST_SCOPE_USER, COUNTER, text, strlen (text)) == HOST_KV_OK;
+}
+
+static int
+outlook (const HostModuleApi *api, Lines lines, const char *place, uint8_t *out, size_t *out_len)
+{
+  char line[256];
+  size_t room = *out_len, used = 0;
+  Row row;
+  while (next_line (&lines, line, sizeof line))
+    if (read_row (line, &row) && strcmp (row.place, place) == 0 && used < room)
+      used += (size_t)snprintf ((char *)out + used, room - used, "%s: %d to %d °C, rain %d %%\n",
+                                months[row.month - 1], row.low, row.high, row.rain);
+  if (used == 0 || used >= room)
+    return refuse (api, out, out_len, HOST_BAD_INPUT, "there is no climate of that place");
+  if (!spend (api))
+    return refuse (api, out, out_len, HOST_DENIED, "you have no outlook left");
+  *out_len = used;
+  return HOST_OK;
+}
+
 uint32_t
 host_module_abi (void)
 {
@@ -151,5 +191,7 @@ host_function (const HostModuleApi *api, const HostCall *call, HostBytes in, uin
     return refuse (api, out, out_len, HOST_BAD_INPUT, "ask for a place and a date: Lisbon 2026-07-14");
   memcpy (asked, in.data, in.length);
   asked[in.length] = '\0';
+  if (strcmp (call->function, "outlook") == 0)
+    return outlook (api, lines, asked, out, out_len);
   return forecast (api, lines, asked, out, out_len);
 }

@@ -77,3 +77,33 @@ ana_find (const char *letters, ana_found found, void *user)
     }
   return n;
 }
+
+int
+ana_hint (const char *letters, char *out, int room)
+{
+  static int hints; /* that were bought and not used */
+  unsigned char wanted[26], has[26];
+
+  if (!is_registered)
+    return -2;
+  if (count (letters, wanted) == 0)
+    return -1;
+  for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+    {
+      count (words[i], has);
+      if (memcmp (wanted, has, 26) != 0 || strcmp (words[i], letters) == 0)
+        continue;
+      if (hints == 0)
+        {
+          int sold = ana_shop ();
+
+          if (sold != 1)
+            return sold == 0 ? 0 : -3;
+          hints++;
+        }
+      hints--;
+      snprintf (out, (size_t)room, "%.2s...", words[i]);
+      return 1;
+    }
+  return -4;
+}
