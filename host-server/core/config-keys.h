@@ -68,7 +68,7 @@ static const Key keys[] = {
 
   { "registration", "open", KEY_BOOL, KEY_PLAIN, "false" },
 
-  /* market/provider-types.h has the types to choose from. */
+  /* market/provider/provider-types.h has the types to choose from. */
   { "billing", "type", KEY_TEXT, KEY_PLAIN, "standard" },
   { "billing", "mode", KEY_CHOICE, KEY_PLAIN, "live", .values = "live test" },
   { "billing", "merchant", KEY_TEXT, KEY_REQUIRED },

@@ -1,6 +1,6 @@
 #include "host-server/core/http.h"
-#include "host-server/market/crash.h"
-#include "host-server/market/inbox.h"
+#include "host-server/market/books/crash.h"
+#include "host-server/market/books/inbox.h"
 #include "host-server/market/room.h"
 
 /* POST /v1/billing/<provider> (protocol.md section 9). The bytes are verified as they came; an authentic

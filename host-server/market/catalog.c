@@ -4,7 +4,7 @@
 #include "host-server/core/applications.h"
 #include "host-server/core/hooks.h"
 #include "host-server/core/service.h"
-#include "host-server/market/plugins.h"
+#include "host-server/market/books/plugins.h"
 #include "host-server/market/room.h"
 #include "host-server/store/counters.h"
 #include "host-server/store/packages.h"

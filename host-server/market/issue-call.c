@@ -1,9 +1,9 @@
-#include "host-server/market/issue.h"
+#include "host-server/market/books/issue.h"
 
 #include "common/base/clock.h"
 #include "common/net/plugin-server-answer.h"
-#include "host-server/market/crash.h"
-#include "host-server/market/plugins.h"
+#include "host-server/market/books/crash.h"
+#include "host-server/market/books/plugins.h"
 #include "host-server/market/room.h"
 #include "host-server/modules/modules.h"
 

@@ -2,8 +2,8 @@
 
 #include "common/base/id.h"
 #include "host-server/core/http.h"
-#include "host-server/market/crash.h"
-#include "host-server/market/issue.h"
+#include "host-server/market/books/crash.h"
+#include "host-server/market/books/issue.h"
 #include "host-server/market/notices.h"
 #include "host-server/market/room.h"
 

@@ -4,7 +4,7 @@
 #include "common/base/text.h"
 #include "common/protocol/charge.h"
 #include "host-server/core/announce.h"
-#include "host-server/market/plugins.h"
+#include "host-server/market/books/plugins.h"
 #include "host-server/market/room.h"
 #include "host-server/store/accounts.h"
 

@@ -6,9 +6,9 @@
  * of the commit that decided it, until it has left. */
 #pragma once
 
-#include "host-server/market/desk.h"
+#include "host-server/market/books/desk.h"
+#include "host-server/market/books/purchases.h"
 #include "host-server/market/market.h"
-#include "host-server/market/purchases.h"
 
 /* From now on the order's user is told by messages. */
 gboolean notices_want (Turn *turn, const char *purchase, GError **error);

@@ -1,7 +1,7 @@
 #include "host-server/market/offers.h"
 
 #include "host-server/core/applications.h"
-#include "host-server/market/roles.h"
+#include "host-server/market/books/roles.h"
 #include "host-server/market/room.h"
 
 #include <gio/gio.h>

@@ -6,9 +6,9 @@
  * operator's network there are is for the operator and administrators to say. */
 #pragma once
 
+#include "host-server/market/books/plugins.h"
+#include "host-server/market/books/pool.h"
 #include "host-server/market/market.h"
-#include "host-server/market/plugins.h"
-#include "host-server/market/pool.h"
 
 #define OFFER_MAX_MANIFEST 16384 /* bytes, of a member's */
 #define OFFER_MAX_PLUGINS  200   /* of a vendor, before its members may add no more */

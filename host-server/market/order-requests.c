@@ -1,5 +1,5 @@
 #include "host-server/core/service.h"
-#include "host-server/market/crash.h"
+#include "host-server/market/books/crash.h"
 #include "host-server/market/room.h"
 #include "host-server/market/sales.h"
 

@@ -1,9 +1,9 @@
 #include "host-server/core/http.h"
-#include "host-server/market/crash.h"
-#include "host-server/market/money-json.h"
+#include "host-server/market/books/crash.h"
+#include "host-server/market/books/money-json.h"
+#include "host-server/market/books/plugins.h"
+#include "host-server/market/books/purchases.h"
 #include "host-server/market/notices.h"
-#include "host-server/market/plugins.h"
-#include "host-server/market/purchases.h"
 #include "host-server/market/room.h"
 
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "host-server/core/control.h"
 #include "host-server/core/service.h"
 #include "host-server/core/signer.h"
-#include "host-server/market/crash.h"
-#include "host-server/market/receipts.h"
+#include "host-server/market/books/crash.h"
+#include "host-server/market/books/receipts.h"
 #include "host-server/market/room.h"
 
 /* Who asks for receipts: buyers over XMPP (protocol.md section 3), the operator by hostctl. And the one thing

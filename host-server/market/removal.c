@@ -1,8 +1,8 @@
 #include "host-server/core/hooks.h"
-#include "host-server/market/credits.h"
-#include "host-server/market/entitlements.h"
-#include "host-server/market/issue.h"
-#include "host-server/market/purchases.h"
+#include "host-server/market/books/credits.h"
+#include "host-server/market/books/entitlements.h"
+#include "host-server/market/books/issue.h"
+#include "host-server/market/books/purchases.h"
 #include "host-server/market/room.h"
 #include "host-server/store/accounts.h"
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "common/net/webhook.h"
-#include "host-server/market/desk.h"
+#include "host-server/market/books/desk.h"
 
 #define RING_DEFAULT_OVERLAP_S G_GINT64_CONSTANT (86400) /* both keys are good while the two sides are changed */
 #define RING_MAX_OVERLAP_S     G_GINT64_CONSTANT (2592000) /* 30 days */

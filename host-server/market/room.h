@@ -3,11 +3,11 @@
 
 #include "host-server/core/server.h"
 #include "host-server/market/alarms.h"
-#include "host-server/market/crash.h"
-#include "host-server/market/desk.h"
-#include "host-server/market/jobs.h"
+#include "host-server/market/books/crash.h"
+#include "host-server/market/books/desk.h"
+#include "host-server/market/books/jobs.h"
+#include "host-server/market/books/plugins.h"
 #include "host-server/market/market.h"
-#include "host-server/market/plugins.h"
 #include "host-server/market/rings.h"
 
 typedef struct Subscribers Subscribers; /* serials.c */

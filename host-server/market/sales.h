@@ -2,7 +2,7 @@
  * protocol (order-requests.c) and commands (adhoc-user.c). */
 #pragma once
 
-#include "host-server/market/buy.h"
+#include "host-server/market/books/buy.h"
 #include "host-server/market/market.h"
 
 typedef struct

@@ -1,8 +1,8 @@
 #include "host-server/core/service.h"
-#include "host-server/market/crash.h"
-#include "host-server/market/entitlements.h"
-#include "host-server/market/issue.h"
-#include "host-server/market/rejected.h"
+#include "host-server/market/books/crash.h"
+#include "host-server/market/books/entitlements.h"
+#include "host-server/market/books/issue.h"
+#include "host-server/market/books/rejected.h"
 #include "host-server/market/room.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
-#include "host-server/market/books.h"
-#include "host-server/market/entitlements.h"
-#include "host-server/market/issue.h"
+#include "host-server/market/books/books.h"
+#include "host-server/market/books/entitlements.h"
+#include "host-server/market/books/issue.h"
 #include "host-server/market/room.h"
 
 #define CLAIM_LIMIT 256

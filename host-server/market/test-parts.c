@@ -1,10 +1,10 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
+#include "host-server/market/books/keys.h"
+#include "host-server/market/books/plugins.h"
+#include "host-server/market/books/pool.h"
+#include "host-server/market/books/term.h"
 #include "host-server/market/catalog.h"
-#include "host-server/market/keys.h"
-#include "host-server/market/plugins.h"
-#include "host-server/market/pool.h"
-#include "host-server/market/term.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
-#include "host-server/market/test-stage.h"
+#include "host-server/market/books/test-stage.h"
 
-#include "host-server/market/reconcile.h"
+#include "host-server/market/books/reconcile.h"
 #include "host-server/market/rings.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
+#include "host-server/market/books/reports.h"
+#include "host-server/market/books/roles.h"
+#include "host-server/market/books/test-stage.h"
 #include "host-server/market/notices.h"
-#include "host-server/market/reports.h"
-#include "host-server/market/roles.h"
-#include "host-server/market/test-stage.h"
 
 /* Roles, what they see of the books, and which orders are told by message. */
 

@@ -1,7 +1,7 @@
 /* The bodies of authentic callbacks, as each type of provider reads them. What comes out is what the market
  * may rely on: ids, amounts and currencies within their bounds, and a kind that has all it needs. */
 
-#include "host-server/market/provider.h"
+#include "host-server/market/provider/provider.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
 static const ProviderType *const types[] = {
 #define PROVIDER_TYPE(name) &provider_##name,
-#include "host-server/market/provider-types.h"
+#include "host-server/market/provider/provider-types.h"
 #undef PROVIDER_TYPE
 };
 

@@ -18,6 +18,7 @@ STORE = WIRE + ["host-server/store"]
 CORE = STORE + ["host-server/core"]
 MODULES = CORE + ["host-server/modules"]
 ROOMS = ["im", "market", "access", "packages", "configuration", "functions", "standby", "admin"]
+MARKET = ["host-server/market/provider", "host-server/market/books"]
 ARROWS = {
     "plugin-abi/include": [],
     "common/base": [],
@@ -36,12 +37,16 @@ ARROWS = {
     "host-server/core": STORE,
     "host-server/modules": CORE,
     **{f"host-server/{room}": MODULES for room in ROOMS},
+    "host-server/market/provider": CORE,
+    "host-server/market/books": CORE + ["host-server/market/provider"],
+    "host-server/market": MODULES + MARKET,
+    "host-server/market/operator": MODULES + MARKET + ["host-server/market"],
     "host-server": MODULES + [f"host-server/{room}" for room in ROOMS],
     "host-client/core": COMMON,
     "host-client/cli": COMMON + ["host-client/core"],
     "host-client/gtk": COMMON + ["host-client/core"],
     "tests/bench": ["host-server/modules", "plugin-abi/include"],
-    "tests": MODULES + ["host-server/market", "host-server/functions", "host-client/core", "plugin-abi/runner",
+    "tests": MODULES + MARKET + ["host-server/market", "host-server/functions", "host-client/core", "plugin-abi/runner",
                         "plugin-abi/check"],
 }
 STAND_ALONE = ["keygen-modules", "vendor-kit/plugins", "vendor-kit/functions"]  # a vendor copies these folders
@@ -101,9 +106,12 @@ def test_includes_follow_the_arrows():
 @pytest.mark.parametrize("path, line, is_fault", [
     ("host-server/wire/stream.c", '#include "host-server/core/session.h"', True),
     ("host-server/core/session.c", '#include "host-server/wire/stream.h"', False),
-    ("host-server/im/roster.c", '#include "host-server/market/order.h"', True),
-    ("host-server/market/order.c", '#include "host-server/store/store.h"', False),
-    ("host-server/server.c", '#include "host-server/market/order.h"', False),
+    ("host-server/im/roster.c", '#include "host-server/market/books/order.h"', True),
+    ("host-server/market/books/order.c", '#include "host-server/store/store.h"', False),
+    ("host-server/server.c", '#include "host-server/market/market.h"', False),
+    ("host-server/server.c", '#include "host-server/market/books/order.h"', True),
+    ("host-server/market/books/order.c", '#include "host-server/market/market.h"', True),
+    ("host-server/market/market.c", '#include "host-server/market/books/order.h"', False),
     ("common/base/log.c", '#include "common/net/http.h"', True),
     ("common/net/http.c", '# include "common/base/log.h"', False),
     ("host-client/core/chat.c", '#include "host-client/cli/prompt.h"', True),
@@ -119,8 +127,8 @@ def test_includes_follow_the_arrows():
     ("somewhere/else.c", "", True),
 ])
 def test_the_include_check_can_tell(path, line, is_fault):
-    known = {"host-server/core/session.h", "host-server/wire/stream.h", "host-server/market/order.h",
-             "host-server/store/store.h", "common/net/http.h", "common/base/log.h", "host-client/cli/prompt.h",
+    known = {"host-server/core/session.h", "host-server/wire/stream.h", "host-server/market/books/order.h",
+             "host-server/market/market.h", "host-server/store/store.h", "common/net/http.h", "common/base/log.h", "host-client/cli/prompt.h",
              "plugin-abi/include/host/keygen.h", "vendor-kit/plugins/weather.h"}
     assert bool(include_faults(path, line, known.__contains__)) == is_fault
 

@@ -8,13 +8,13 @@ SERVER = ROOT / "host-server"
 
 
 def types():
-    return re.findall(r"^PROVIDER_TYPE \((\w+)\)", (SERVER / "market/provider-types.h").read_text(), re.M)
+    return re.findall(r"^PROVIDER_TYPE \((\w+)\)", (SERVER / "market/provider/provider-types.h").read_text(), re.M)
 
 
 def test_each_type_is_a_file_that_only_the_table_and_the_build_name():
     assert {"standard", "stripe"} <= set(types())
     for name in types():
-        assert (SERVER / f"market/provider-{name}.c").exists()
+        assert (SERVER / f"market/provider/provider-{name}.c").exists()
         own = {f"provider-{name}.c", "provider-types.h", "meson.build"}
         for path in SERVER.rglob("*"):
             if path.suffix not in (".c", ".h") or path.name in own or path.name.startswith("test-"):

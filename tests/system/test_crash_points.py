@@ -1,4 +1,4 @@
-"""kill -9 at every named point on the way of a purchase (host-server/market/crash.h), for every source, and restart:
+"""kill -9 at every named point on the way of a purchase (host-server/market/books/crash.h), for every source, and restart:
 before a commit nothing had happened, after it the work goes on by itself. Who was interrupted does the same again, as
 clients and providers do; in the end books, serials, the provider's ledger and the vendor's list agree."""
 
@@ -13,7 +13,7 @@ from lib.market import Customer, read_serials
 from lib.process import ROOT, program, wait_until
 from lib.xmpp import StreamClosed
 
-POINTS = re.findall(r'X \([A-Z_]+, "([a-z-]+)"\)', (ROOT / "host-server/market/crash.h").read_text())
+POINTS = re.findall(r'X \([A-Z_]+, "([a-z-]+)"\)', (ROOT / "host-server/market/books/crash.h").read_text())
 SOURCES = {"weather": "keygen", "quotes": "plugin-server", "dice": "pool"}
 GONE = (StreamClosed, OSError, AssertionError, HostctlError)  # what is seen of a server that dies
 

@@ -215,7 +215,7 @@ def test_each_kind_of_difference_is_found(books, kind, subject, statements):
 
 def test_every_kind_of_difference_has_its_test():
     """The checker's own words."""
-    source = pathlib.Path(__file__).parents[2] / "host-server/market/reconcile.c"
+    source = pathlib.Path(__file__).parents[2] / "host-server/market/books/reconcile.c"
     words = set(re.findall(r'report(?:_rows)?\s*\(\s*check,\s*"([a-z-]+)"', source.read_text()))
     assert words == {kind for kind, _subject, _statements in DIFFERENCES}
 
