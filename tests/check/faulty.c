@@ -104,7 +104,7 @@ host_keygen (const HostModuleApi *api, const HostKeygenRequest *request, char *s
     case DENIAL:
       return HOST_DENIED;
     case GREED:
-      for (size_t i = 0; i < 12; i++)
+      for (size_t i = 0; i < 6; i++)
         {
           volatile char *piece = malloc (16u << 20);
           if (piece == NULL)
