@@ -43,7 +43,7 @@ test_spares_are_wanted_only_in_a_crowd (void)
 }
 
 static void
-test_spares_are_few_and_the_oldest_goes_first (void)
+test_spares_are_few_and_the_newest_goes_first (void)
 {
   Spares spares = { .n = 0 };
   Spare taken;
@@ -55,7 +55,7 @@ test_spares_are_few_and_the_oldest_goes_first (void)
   for (guint32 i = 1; i <= SPARES_MAX; i++)
     {
       g_assert_true (spares_take (&spares, &taken, now_us));
-      g_assert_cmpuint (taken.number, ==, i);
+      g_assert_cmpuint (taken.number, ==, SPARES_MAX + 1 - i);
       g_assert_true (is_open (taken.channel));
       close (taken.channel);
     }
@@ -87,8 +87,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/spares/are_wanted_only_in_a_crowd", test_spares_are_wanted_only_in_a_crowd);
-  g_test_add_func ("/spares/are_few_and_the_oldest_goes_first",
-                   test_spares_are_few_and_the_oldest_goes_first);
+  g_test_add_func ("/spares/are_few_and_the_newest_goes_first",
+                   test_spares_are_few_and_the_newest_goes_first);
   g_test_add_func ("/spares/whose_time_is_over_are_let_go", test_spares_whose_time_is_over_are_let_go);
   return g_test_run ();
 }

@@ -38,6 +38,10 @@ typedef struct
   /* A request or event of phase SERVE (server: in the call's own process, after stage 2). For an event the
    * answer is not sent. */
   void (*handle) (Runner *runner, FrameReader *request, const FrameHeader *header, Frame *answer);
+
+  /* Server, in a call's own process before its request is there: touches what handle() will, so that its pages
+   * need not be waited for. NULL: nothing of its own. */
+  void (*warm) (Runner *runner);
 } RunnerKind;
 
 /* Facts of this runner. Strings live as long as the process; NULL where there is none. */
