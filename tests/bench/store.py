@@ -98,9 +98,11 @@ def fill(path, orders, accounts, say=lambda text: None):
     for name, _sql in indexes:
         book.execute(f"DROP INDEX {name}")
     book.execute("BEGIN")
+    columns = [row[1] for row in book.execute("PRAGMA table_info (plugin)")]
+    own = {"id": "?", "term": "''", "is_retired": "1"}
+    filler = ", ".join(own.get(column, column) for column in columns)
     for number in range(PLUGINS):
-        book.execute("INSERT INTO plugin SELECT ?, vendor, name, version, summary, price_minor, currency, '', billing, 'pool', '', '',"
-                     " '', package, 1, NULL, created_us, changed_us FROM plugin LIMIT 1", (f"filler{number}",))
+        book.execute(f"INSERT INTO plugin SELECT {filler} FROM plugin WHERE source = 'pool' LIMIT 1", (f"filler{number}",))
     run("CREATE TEMP TABLE people AS WITH RECURSIVE n (k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM n WHERE k + 1 < :accounts)"
         " SELECT k FROM n")
     for statement in PEOPLE.values():
