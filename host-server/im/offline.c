@@ -211,8 +211,8 @@ delete_done (gpointer data, const GError *error)
     drain_hand_on (drain);
 }
 
-/* The session is held until the rows are gone for good: a client that has an answer after its kept messages, or
- * the end of its stream, does not get them again, whatever happens to the server. */
+/* The session is held until the rows are gone for good: a client that has an answer after its kept messages does
+ * not get them again, whatever happens to the server. One that only ends its stream may. */
 static void
 drain_delivered (Session *session, gboolean was_delivered, gpointer data)
 {
