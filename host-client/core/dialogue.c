@@ -24,6 +24,7 @@ struct Dialogue
   char *text;
   char *request; /* the open order's request id, as on disk; NULL: none */
   gint64 epoch;  /* of the serial that was there when it was last looked at; -1: none */
+  guint n_reports; /* of refused serials; the market's answer to an earlier one decides nothing */
   gboolean is_unheard, has_said_no, has_said_yes, has_reported, has_failed;
   gboolean has_news; /* the order as last heard differs from what was known before */
   SerialRejectedReason rejected_as;
@@ -179,6 +180,12 @@ start (Dialogue *dialogue)
   dialogue->events.start (dialogue, &licence, dialogue->data);
 }
 
+typedef struct
+{
+  Dialogue *dialogue;
+  guint number;
+} Report;
+
 static void
 on_rejected (MarketRejectOutcome outcome, const Reply *reply, gpointer data)
 {
@@ -188,13 +195,18 @@ on_rejected (MarketRejectOutcome outcome, const Reply *reply, gpointer data)
     [MARKET_REJECT_LATER] = PURCHASE_EVENT_REPLACED_LATER,
     [MARKET_REJECT_FAILED] = PURCHASE_EVENT_REPORT_FAILED,
   };
-  Dialogue *dialogue = data;
+  g_autofree Report *report = data;
+  Dialogue *dialogue = report->dialogue;
   if (!begin_reply (dialogue))
     return;
-  if (outcome == MARKET_REJECT_FAILED)
-    set_text (dialogue,
-              reply->kind == REPLY_ERROR ? reply->error->condition : "the market cannot be asked now");
-  step (dialogue, events[outcome]);
+  /* The replacement may have come as a push, and have been refused as well, before this answer. */
+  if (dialogue->state == PURCHASE_REPORTING && report->number == dialogue->n_reports)
+    {
+      if (outcome == MARKET_REJECT_FAILED)
+        set_text (dialogue,
+                  reply->kind == REPLY_ERROR ? reply->error->condition : "the market cannot be asked now");
+      step (dialogue, events[outcome]);
+    }
   if (outcome == MARKET_REJECT_REPLACED)
     dialogue->has_reported = TRUE;
 }
@@ -202,10 +214,11 @@ on_rejected (MarketRejectOutcome outcome, const Reply *reply, gpointer data)
 static void
 report (Dialogue *dialogue)
 {
-  const SerialEntry *entry = find_entry (dialogue);
+  Report *report = g_new (Report, 1);
+  *report = (Report){ dialogue, ++dialogue->n_reports };
   dialogue->pending++;
-  market_reject (dialogue->market, dialogue->plugin, dialogue->rejected_as, entry != NULL ? entry->epoch : -1,
-                 on_rejected, dialogue);
+  market_reject (dialogue->market, dialogue->plugin, dialogue->rejected_as, dialogue->epoch, on_rejected,
+                 report);
 }
 
 static PurchaseEvent
@@ -353,6 +366,9 @@ on_fetched (Reply *reply, gpointer data)
 {
   Dialogue *dialogue = data;
   if (!begin_reply (dialogue))
+    return;
+  /* The serial came as a push meanwhile, and the plugin has it. */
+  if (dialogue->state != PURCHASE_PREPARING)
     return;
   /* The order is fulfilled: whatever active serial is there now is what it brought. */
   if (reply->kind != REPLY_RESULT)
@@ -552,10 +568,46 @@ dialogue_refuse (Dialogue *dialogue, const char *reason)
   step (dialogue, PURCHASE_EVENT_ORDER_REFUSED);
 }
 
+/* The plugin was started without a serial: whatever it calls that, there is none to be reported. */
+static void
+note_need (Dialogue *dialogue, const PluginReport *report)
+{
+  const SerialEntry *entry = find_entry (dialogue);
+  if (entry != NULL && entry->state == SERIAL_SUSPENDED) /* buying it again is not what helps */
+    {
+      set_text (dialogue, "its payment is in dispute; the serial comes back when that is settled");
+      step (dialogue, PURCHASE_EVENT_SUSPENDED);
+      return;
+    }
+  set_text (dialogue, report->reason);
+  dialogue->reason
+      = entry != NULL && entry->state == SERIAL_EXPIRED ? DIALOGUE_EXPIRED : DIALOGUE_NEEDS_REGISTRATION;
+  step (dialogue, PURCHASE_EVENT_NEEDS_SERIAL);
+}
+
+static void
+note_refusal (Dialogue *dialogue, const PluginReport *report)
+{
+  gboolean is_expired = report->state == PLUGIN_STATE_EXPIRED;
+  if (has_active_serial (dialogue) && get_epoch (dialogue) != dialogue->epoch)
+    {
+      step (dialogue, PURCHASE_EVENT_OUTDATED);
+      return;
+    }
+  if (report->state == PLUGIN_STATE_NEEDS_SERIAL || dialogue->epoch < 0)
+    {
+      note_need (dialogue, report);
+      return;
+    }
+  set_text (dialogue, report->reason);
+  dialogue->reason = is_expired ? DIALOGUE_EXPIRED : DIALOGUE_BAD;
+  dialogue->rejected_as = is_expired ? SERIAL_REJECTED_EXPIRED : SERIAL_REJECTED_BAD;
+  step (dialogue, is_expired ? PURCHASE_EVENT_EXPIRED : PURCHASE_EVENT_BAD);
+}
+
 void
 dialogue_note_report (Dialogue *dialogue, const PluginReport *report)
 {
-  const SerialEntry *entry = find_entry (dialogue);
   switch (report->state)
     {
     case PLUGIN_STATE_STARTING:
@@ -567,27 +619,10 @@ dialogue_note_report (Dialogue *dialogue, const PluginReport *report)
       step (dialogue, PURCHASE_EVENT_ACCEPTED);
       return;
     case PLUGIN_STATE_NEEDS_SERIAL:
-      if (entry != NULL && entry->state == SERIAL_SUSPENDED) /* buying it again is not what helps */
-        {
-          set_text (dialogue, "its payment is in dispute; the serial comes back when that is settled");
-          step (dialogue, PURCHASE_EVENT_SUSPENDED);
-          return;
-        }
-      set_text (dialogue, report->reason);
-      dialogue->reason
-          = entry != NULL && entry->state == SERIAL_EXPIRED ? DIALOGUE_EXPIRED : DIALOGUE_NEEDS_REGISTRATION;
-      step (dialogue, PURCHASE_EVENT_NEEDS_SERIAL);
-      return;
     case PLUGIN_STATE_BAD_SERIAL:
     case PLUGIN_STATE_EXPIRED:
-      {
-        gboolean is_expired = report->state == PLUGIN_STATE_EXPIRED;
-        set_text (dialogue, report->reason);
-        dialogue->reason = is_expired ? DIALOGUE_EXPIRED : DIALOGUE_BAD;
-        dialogue->rejected_as = is_expired ? SERIAL_REJECTED_EXPIRED : SERIAL_REJECTED_BAD;
-        step (dialogue, is_expired ? PURCHASE_EVENT_EXPIRED : PURCHASE_EVENT_BAD);
-        return;
-      }
+      note_refusal (dialogue, report);
+      return;
     case PLUGIN_STATE_REFUSED:
     case PLUGIN_STATE_CRASHED:
       set_text (dialogue, report->reason);

@@ -24,7 +24,8 @@ typedef struct
 #define E(name) PURCHASE_EVENT_##name
 #define D(name) PURCHASE_DO_##name
 
-/* Rows a plugin's verdict shares, whether it comes at the start or in the middle of its work. A serial that
+/* Rows a plugin's verdict shares, whether it comes at the start or in the middle of its work. A verdict on a
+ * serial that is no longer the market's says nothing of the one that is. A serial that
  * the plugin refuses though the market says it is good is the vendor's fault: the market is told and gives
  * another one, once; what follows a second refusal is the market's to say too, so it is told again. */
 #define VERDICTS(state)                                                                                      \
@@ -33,6 +34,7 @@ typedef struct
       { state, E (NEEDS_SERIAL), ALWAYS, S (ASKING), D (ASK) },                                              \
       { state, E (BAD), ALWAYS, S (REPORTING), D (REPORT) },                                                 \
       { state, E (EXPIRED), ALWAYS, S (REPORTING), D (REPORT) },                                             \
+      { state, E (OUTDATED), ALWAYS, S (CHECKING), D (START) },                                              \
       { state, E (SUSPENDED), ALWAYS, S (OFF), D (END) },                                                    \
       { state, E (FAILED), ALWAYS, S (OFF), D (END) },                                                       \
   {                                                                                                          \
@@ -196,6 +198,7 @@ purchase_event_to_text (PurchaseEvent event)
     [E (NEEDS_SERIAL)] = "needs-serial",
     [E (BAD)] = "bad",
     [E (EXPIRED)] = "expired",
+    [E (OUTDATED)] = "outdated",
     [E (SUSPENDED)] = "suspended",
     [E (FAILED)] = "failed",
     [E (STOPPED)] = "stopped",

@@ -35,6 +35,7 @@ typedef enum
   PURCHASE_EVENT_NEEDS_SERIAL,
   PURCHASE_EVENT_BAD,
   PURCHASE_EVENT_EXPIRED,
+  PURCHASE_EVENT_OUTDATED,  /* any of these three, but the market has sent another serial meanwhile */
   PURCHASE_EVENT_SUSPENDED, /* it has none, because its payment is in dispute */
   PURCHASE_EVENT_FAILED,    /* refused for another cause, or crashed */
   PURCHASE_EVENT_STOPPED,   /* as the user wished */
