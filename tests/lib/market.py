@@ -100,7 +100,7 @@ class ScriptedProvider(Party):
 def modules_config():
     modules = {"folder": BUILD / "keygen-modules"}
     if os.geteuid() == 0:
-        modules["uid_base"] = 61000 + 64 * int(os.environ.get("STOA_PART", 0))  # two run at a time
+        modules["uid_base"] = 61000 + 64 * int(os.environ.get("STOA_PART", 0))  # three run at a time
     return modules
 
 

@@ -260,19 +260,14 @@ write_entitlement (Turn *turn, const char *account, const char *plugin, const En
       length > 0 ? bytes : "", length, next->expires_us, next->reissue_us, ver);
 }
 
-gboolean
-entitlement_settle (Turn *turn, const char *account, const char *plugin, GError **error)
+/* What all lines say. */
+static gboolean
+settle_from_lines (Turn *turn, const char *account, const char *plugin, const Entitlement *current,
+                   GError **error)
 {
-  GError *local = NULL;
-  g_autoptr (GArray) lines = load_standing (turn, account, plugin, &local);
-  g_autoptr (Entitlement) current
-      = lines != NULL ? entitlement_load (turn->db, account, plugin, &local) : NULL;
-  if (local != NULL)
-    {
-      g_propagate_error (error, local);
-      return FALSE;
-    }
-
+  g_autoptr (GArray) lines = load_standing (turn, account, plugin, error);
+  if (lines == NULL)
+    return FALSE;
   gboolean with_disputed;
   g_autoptr (Entitlement) next = g_new0 (Entitlement, 1);
   next->state = judge (lines, turn->now_us, current, &next->expires_us, &with_disputed);
@@ -286,16 +281,74 @@ entitlement_settle (Turn *turn, const char *account, const char *plugin, GError 
   return write_entitlement (turn, account, plugin, current, next, error);
 }
 
+/* What a new line behind all others makes of an entitlement that runs: their sum is known. *@is_known is FALSE
+ * if it is not behind them, and then all lines have to be read. */
+static gboolean
+settle_extended (Turn *turn, const char *account, const char *plugin, const char *line,
+                 const Entitlement *current, gboolean *is_known, GError **error)
+{
+  g_autoptr (Entitlement) next = g_new0 (Entitlement, 1);
+  *is_known = FALSE;
+  {
+    gboolean is_found;
+    g_autoptr (DbQuery) query = db_query (
+        turn->db,
+        "SELECT l.term, (SELECT MAX (g.generation) FROM generation g WHERE g.line = l.id"
+        " AND g.state = 'issued' AND g.sealed IS NOT NULL), (SELECT e.granted_us FROM entitlement_line e"
+        " WHERE e.account = ? AND e.plugin = ? AND e.line <> l.id ORDER BY e.granted_us DESC LIMIT 1)"
+        " FROM purchase_line l WHERE l.id = ?",
+        "sss", account, plugin, line);
+    if (!turn_find (query, &is_found, error))
+      return FALSE;
+    if (!is_found || db_is_null (query, 1) || db_is_null (query, 2) || db_get_int (query, 2) >= turn->now_us)
+      return TRUE;
+    next->generation = (guint)db_get_int (query, 1);
+    if (current->expires_us > 0)
+      next->expires_us = term_add (db_get_text (query, 0), MAX (turn->now_us, current->expires_us));
+  }
+  *is_known = TRUE;
+  next->state = SERIAL_ACTIVE;
+  next->line = g_strdup (line);
+  return write_entitlement (turn, account, plugin, current, next, error);
+}
+
+/* @added: a line that was added just now and counts; NULL: any may have changed. */
+static gboolean
+settle (Turn *turn, const char *account, const char *plugin, const char *added, GError **error)
+{
+  GError *local = NULL;
+  gboolean is_known = FALSE;
+  g_autoptr (Entitlement) current = entitlement_load (turn->db, account, plugin, &local);
+  if (local == NULL && added != NULL && current != NULL && current->state == SERIAL_ACTIVE)
+    settle_extended (turn, account, plugin, added, current, &is_known, &local);
+  if (local == NULL && !is_known)
+    settle_from_lines (turn, account, plugin, current, &local);
+  if (local == NULL)
+    return TRUE;
+  g_propagate_error (error, local);
+  return FALSE;
+}
+
+gboolean
+entitlement_settle (Turn *turn, const char *account, const char *plugin, GError **error)
+{
+  return settle (turn, account, plugin, NULL, error);
+}
+
 gboolean
 entitlement_add_line (Turn *turn, const char *account, const char *plugin, const char *line, LineState state,
                       GError **error)
 {
-  return db_run (
-             turn->db, error,
-             "INSERT INTO entitlement_line (line, account, plugin, state, granted_us) VALUES (?, ?, ?, ?, ?)"
-             " ON CONFLICT (line) DO UPDATE SET state = excluded.state",
-             "ssssi", line, account, plugin, state == LINE_DISPUTED ? "disputed" : "counted", turn->now_us)
-         && entitlement_settle (turn, account, plugin, error);
+  const char *word = state == LINE_DISPUTED ? "disputed" : "counted";
+  if (!db_run (turn->db, error,
+               "INSERT INTO entitlement_line (line, account, plugin, state, granted_us) VALUES (?, ?, ?, ?, ?)"
+               " ON CONFLICT (line) DO NOTHING",
+               "ssssi", line, account, plugin, word, turn->now_us))
+    return FALSE;
+  gboolean is_new = db_get_changes (turn->db) == 1;
+  return (is_new
+          || db_run (turn->db, error, "UPDATE entitlement_line SET state = ? WHERE line = ?", "ss", word, line))
+         && settle (turn, account, plugin, is_new && state == LINE_COUNTED ? line : NULL, error);
 }
 
 /* Settles what @line belongs to, if the statement before changed it. */

@@ -113,6 +113,49 @@ test_entitlements_a_disputed_renewal_leaves_what_the_rest_pays_for (Fixture *f, 
 }
 
 static gboolean
+settle_again (Turn *t, gpointer data, GError **error)
+{
+  return entitlement_settle (t, ALICE, "weather", error);
+}
+
+/* Only a new line's own part is reckoned where that is enough: it must be what all lines together say. */
+static void
+test_entitlements_what_one_line_adds_is_what_all_lines_say (Fixture *f, gconstpointer unused)
+{
+  static const char *const terms[] = { "P1D", "P2D", "P1W" };
+  g_autoptr (GRand) random = g_rand_new_with_seed (7);
+  g_autofree char *last = buy_weather (f, "p", "W"), *last_payment = g_strdup ("p");
+  for (guint i = 0; i < 200; i++)
+    {
+      const char *term = terms[g_rand_int_range (random, 0, G_N_ELEMENTS (terms))];
+      g_autofree char *payment = g_strdup_printf ("p%u", i), *serial = g_strdup_printf ("W-%u", i);
+      g_assert_true (db_run (f->turn.db, NULL, "UPDATE plugin SET term = ? WHERE id = 'weather'", "s", term));
+      clock_advance_us (f->desk.clock, g_rand_int_range (random, -3, 20) * DAY_US / 4);
+      g_autofree char *order = open_order (f, "weather");
+      if (i % 7 == 3)
+        dispute (f, last, last_payment, "disputed");
+      if (g_rand_boolean (random)) /* so that some come when the last term has ended and nobody noted it */
+        clock_advance_us (f->desk.clock, g_rand_int_range (random, 0, 40) * DAY_US);
+      pay (f, order, payment, "1000");
+      settle (f, take_job (f, JOB_ISSUE), ISSUE_GOT_SERIAL, serial);
+      if (i % 7 == 5)
+        give_back (f, order, payment, serial, "1000");
+
+      gint64 end_us = get_end (f), ver = ask (f, "SELECT ver FROM entitlement");
+      turn (f, settle_again, NULL);
+      g_assert_cmpint (get_end (f), ==, end_us);
+      g_assert_cmpint (ask (f, "SELECT ver FROM entitlement"), ==, ver);
+
+      if (i % 7 == 3)
+        dispute (f, last, last_payment, "dispute_won");
+      g_free (last);
+      g_free (last_payment);
+      last = g_steal_pointer (&order);
+      last_payment = g_steal_pointer (&payment);
+    }
+}
+
+static gboolean
 expire (Turn *t, gpointer data, GError **error)
 {
   return entitlements_expire (t, NULL, error);
@@ -217,6 +260,7 @@ main (int argc, char **argv)
   ADD (a_renewals_refund_shortens_the_term);
   ADD (a_refund_of_the_first_purchase_leaves_the_renewal);
   ADD (a_disputed_renewal_leaves_what_the_rest_pays_for);
+  ADD (what_one_line_adds_is_what_all_lines_say);
   ADD (a_clock_set_back_unexpires_nothing);
   ADD (a_serial_that_ends_early_is_issued_again_by_itself);
   ADD (a_serial_that_ends_with_its_term_is_not);
