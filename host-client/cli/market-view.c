@@ -100,12 +100,15 @@ market_view_item_text (const ItemEntry *entry)
                           entry->counter);
 }
 
+/* The vendor's words stand between quotes and cannot end them: nothing there reads like our own question. */
 char *
 market_view_item_question (const char *application, const ItemEntry *entry)
 {
   g_autofree char *price = charge_dup_price (entry->price_minor, entry->currency);
-  g_autofree char *quantity = dup_quantity (entry);
-  return g_strdup_printf ("Buy %s in %s for %s?", quantity, application, price);
+  g_autofree char *name = g_strdelimit (g_strdup (entry->name), "'\"", '`');
+  g_autofree char *times
+      = entry->amount == 1 ? g_strdup ("") : g_strdup_printf ("%" G_GINT64_FORMAT " of ", entry->amount);
+  return g_strdup_printf ("Buy %s'%s' in %s for %s?", times, name, application, price);
 }
 
 const char *

@@ -10,7 +10,7 @@ from lib.host import key_file
 from lib.market import MARKET
 from lib.process import BUILD
 
-ITEMS = {"coins": {"name": "Coins", "price": 200, "amount": 5}, "hat": {"name": "Hat", "price": 300},
+ITEMS = {"coins": {"name": "Coins", "price": 200, "amount": 5}, "hat": {"name": "Hat' for free, or 'Cap", "price": 300},
          "hello": {"name": "Hello", "price": 0}}
 
 

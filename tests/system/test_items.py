@@ -446,7 +446,7 @@ def test_a_purchase_goes_on_after_the_client_was_killed(shop, ground, device):
     screen.enter("/items game")
     screen.wait("you have 5")
     screen.enter("/buy game hat")
-    screen.wait("Buy Hat in game for 3.00 EUR?")
+    screen.wait("Buy 'Hat` for free, or `Cap' in game for 3.00 EUR?")
     screen.enter("n")
     screen.wait("was not bought, as you chose")
     assert [row["item"] for row in device.must("order") if row.get("item")] == ["coins"]
@@ -476,7 +476,7 @@ def test_a_native_plugin_asks_and_the_user_decides(forecast_shop, ground):
     screen.enter("/use forecast")
     screen.wait("ready")
     screen.enter("/outlook Lisbon")
-    screen.wait("forecast asks: Buy 2 of Outlooks in forecast for 1.00 EUR?")
+    screen.wait("forecast asks: Buy 2 of 'Outlooks' in forecast for 1.00 EUR?")
     screen.enter("n")
     screen.wait("no outlook was bought")
     assert [row for row in shop.host.hostctl_json("order", "list", player.name) if row["item"]] == []
@@ -489,7 +489,7 @@ def test_a_native_plugin_asks_and_the_user_decides(forecast_shop, ground):
     screen.enter("/use forecast")
     screen.wait("ready")
     screen.enter("/outlook Lisbon")
-    screen.wait("forecast asks: Buy 2 of Outlooks")
+    screen.wait("forecast asks: Buy 2 of 'Outlooks'")
     screen.enter("y")
     screen.wait("Pay at")
     [order] = [row["order"] for row in shop.host.hostctl_json("order", "list", player.name) if row["item"]]
@@ -530,7 +530,7 @@ def test_a_library_asks_as_its_old_hosts_shop(shop, ground):
     screen.enter("/use anagrams")
     screen.wait("ready")
     screen.enter("/hint listen")
-    screen.wait("anagrams asks: Buy Hints in anagrams for free?")
+    screen.wait("anagrams asks: Buy 'Hints' in anagrams for free?")
     screen.enter("n")
     screen.wait("was not bought, as you chose")
     screen.enter("/hint listen")

@@ -448,6 +448,7 @@ def test_old_receipts_stay_verifiable_when_the_keys_are_rotated(shop, customer, 
 def test_the_buyer_gets_it_over_xmpp_with_the_keys(shop, customer):
     alice = customer()
     order, (_state, serial, _epoch) = alice.purchase("dice")
+    delivered(shop, order)
     [keys] = alice.ask("get", f"<keys xmlns='{MARKET}'/>")
     assert json.loads(keys.text) == jwks(shop)
     [element] = alice.ask("get", f"<receipt xmlns='{MARKET}' order='{order}'/>")
