@@ -300,6 +300,11 @@ class Case:
         _answer, text = self.shop.stub.page({"url": url})
         self.form = Form(text)
 
+    @property
+    def is_page_open(self):
+        """Whether that page had its buttons: the order's time was not over yet."""
+        return self.form.action is not None
+
     def pay_opened_page(self):
         answer, _text = self.shop.stub.request(
             "POST", self.form.action, urllib.parse.urlencode({**self.form.fields, "action": "pay"}),

@@ -60,7 +60,7 @@ class RecordingShop(Shop):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    shop = RecordingShop(tmp_path_factory.mktemp("shop"), market={"order_expiry_s": "1"})
+    shop = RecordingShop(tmp_path_factory.mktemp("shop"), market={"order_expiry_s": "3"})
     try:
         shop.start()
         shop.record()
