@@ -5,6 +5,12 @@
 #include "host-server/market/books/books.h"
 #include "host-server/market/books/desk.h"
 
+/* Orders that something is still due to happen to, but for those that wait to be paid; the words of the index
+ * purchase_unsettled. Use with AND only. */
+#define PURCHASE_UNSETTLED                                                                                   \
+  "(phase = 'created' OR phase = 'reserving' OR phase = 'paid' OR phase = 'issuing' OR phase = 'refund-due'" \
+  " OR phase = 'refunding' OR phase = 'review')"
+
 typedef struct
 {
   char *id;

@@ -601,9 +601,7 @@ reconcile_find_since (Db *db, gint64 now_us, gint64 *since_us, GError **error)
     return FALSE;
   g_autoptr (DbQuery) query
       = db_query (db,
-                  "SELECT (SELECT MIN (created_us) FROM purchase WHERE phase IN ('created', 'reserving', 'paid', "
-                  "'issuing', 'refund-due',"
-                  " 'refunding', 'review')), (SELECT MIN (created_us) FROM purchase WHERE poll_us > 0),"
+                  "SELECT (SELECT MIN (created_us) FROM purchase WHERE " PURCHASE_UNSETTLED "), (SELECT MIN (created_us) FROM purchase WHERE poll_us > 0),"
                   " (SELECT MAX (started_us) FROM reconciliation WHERE is_from_provider = 1),"
                   " (SELECT created_us FROM purchase ORDER BY id LIMIT 1)",
                   "");

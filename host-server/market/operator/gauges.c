@@ -2,6 +2,7 @@
 #include "host-server/core/http.h"
 #include "host-server/core/metrics.h"
 #include "host-server/market/books/pool.h"
+#include "host-server/market/books/purchases.h"
 #include "host-server/market/books/restored.h"
 #include "host-server/market/books/row.h"
 #include "host-server/market/room.h"
@@ -214,15 +215,14 @@ find_stuck (Look *look, DbQuery *take_query, const char *kind, GError **error)
   return FALSE;
 }
 
-#define UNSETTLED "phase IN ('created', 'reserving', 'paid', 'issuing', 'refund-due', 'refunding', 'review')"
-
 static gboolean
 look_at_orders (Look *look, Db *db, GError **error)
 {
   gint64 stuck_us = look->now_us - look->market->desk.settings.stuck_us;
   return count_by_name (
              look,
-             db_query (db, "SELECT phase, COUNT (*) FROM purchase WHERE " UNSETTLED " GROUP BY phase", ""),
+             db_query (db, "SELECT phase, COUNT (*) FROM purchase WHERE " PURCHASE_UNSETTLED " GROUP BY phase",
+                       ""),
              FAMILY_ORDERS, N_FAMILIES, error)
          && count_by_name (look,
                            db_query (db,
@@ -232,7 +232,7 @@ look_at_orders (Look *look, Db *db, GError **error)
                            FAMILY_ORDERS, N_FAMILIES, error)
          && find_stuck (look,
                         db_query (db,
-                                  "SELECT id, phase, reason, changed_us FROM purchase WHERE " UNSETTLED
+                                  "SELECT id, phase, reason, changed_us FROM purchase WHERE " PURCHASE_UNSETTLED
                                   " AND changed_us <= ? ORDER BY changed_us LIMIT ?",
                                   "ii", stuck_us, (gint64)ALARMS_OF_A_KIND),
                         "order", error);
