@@ -154,6 +154,12 @@ http_base_peek_url (const HttpBase *base)
   return base->url;
 }
 
+const char *
+http_base_peek_origin (const HttpBase *base)
+{
+  return base->origin;
+}
+
 char *
 http_base_dup_target (const HttpBase *base, const char *path)
 {

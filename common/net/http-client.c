@@ -1,7 +1,10 @@
 /* How libcurl sits on a GMainContext: it tells us which descriptors it waits for and when it wants to be
  * woken, each becomes a GSource, and each source's dispatch is one curl_multi_socket_action(). Finished
  * transfers are collected after that, outside of libcurl, so a reply function may start and cancel requests
- * as it likes. */
+ * as it likes.
+ *
+ * Requests of one host wait here for their turn, as libcurl looks at all that wait with it whenever one ends. */
+#include "common/base/deadlines.h"
 #include "common/net/http-client.h"
 
 #include <curl/curl.h>
@@ -15,6 +18,7 @@
 #define MAX_HEADER_BYTES        (32 * 1024)
 #define DEFAULT_MAX_CONNECTIONS 64
 #define MAX_CONNECTIONS_A_HOST  8
+#define MAX_BEGUN_A_HOST        16 /* given to libcurl, so that a free connection always finds the next */
 #define MAX_RETRY_AFTER_S       (7 * 24 * 3600)
 
 struct HttpReply
@@ -27,12 +31,21 @@ struct HttpReply
   gint64 retry_after_s;
 };
 
+typedef struct
+{
+  char *origin;
+  guint n_begun;
+  GQueue waiting; /* of HttpCall, first come first */
+} Host;
+
 struct HttpCall
 {
   HttpClient *client;
+  Host *host;
+  GList *place; /* in the host's queue; NULL: begun */
   CURL *easy;
   struct curl_slist *header_list;
-  GSource *timer;
+  Deadline *deadline; /* NULL: it is over */
   HttpReplyFunc func;
   gpointer data;
   gsize max_answer_bytes;
@@ -49,7 +62,9 @@ struct HttpClient
   CURLM *multi;
   GSource *timer; /* libcurl's next wake-up, or NULL */
   char *ca_file;
+  Deadlines *deadlines;
   GHashTable *calls; /* HttpCall, a set */
+  GHashTable *hosts; /* origin -> Host, of those with calls */
   gboolean is_delivering;
 };
 
@@ -75,7 +90,7 @@ destroy_source (GSource **source)
 static void
 call_free (HttpCall *call)
 {
-  destroy_source (&call->timer);
+  g_clear_pointer (&call->deadline, deadline_cancel);
   curl_easy_cleanup (call->easy);
   for (struct curl_slist *line = call->header_list; line != NULL; line = line->next)
     secret_wipe (line->data, strlen (line->data));
@@ -91,6 +106,65 @@ reply_clear (HttpReply *reply)
   g_free (reply->reason);
   wipe_string (reply->body);
   g_ptr_array_unref (reply->headers);
+}
+
+/* --- whose turn it is */
+
+static void
+host_free (gpointer data)
+{
+  Host *host = data;
+  g_queue_clear (&host->waiting);
+  g_free (host->origin);
+  g_free (host);
+}
+
+static void
+begin_calls (HttpClient *client, Host *host)
+{
+  while (host->n_begun < MAX_BEGUN_A_HOST && !g_queue_is_empty (&host->waiting))
+    {
+      HttpCall *call = g_queue_pop_head (&host->waiting);
+      call->place = NULL;
+      host->n_begun++;
+      curl_multi_add_handle (client->multi, call->easy);
+    }
+}
+
+static void
+enter (HttpCall *call, const char *origin)
+{
+  HttpClient *client = call->client;
+  Host *host = g_hash_table_lookup (client->hosts, origin);
+  if (host == NULL)
+    {
+      host = g_new0 (Host, 1);
+      host->origin = g_strdup (origin);
+      g_queue_init (&host->waiting);
+      g_hash_table_insert (client->hosts, host->origin, host);
+    }
+  call->host = host;
+  g_queue_push_tail (&host->waiting, call);
+  call->place = g_queue_peek_tail_link (&host->waiting);
+  begin_calls (client, host);
+}
+
+/* Takes it out of libcurl, or of the queue, and lets the next have its turn. */
+static void
+leave (HttpCall *call)
+{
+  HttpClient *client = call->client;
+  Host *host = call->host;
+  if (call->place != NULL)
+    g_queue_delete_link (&host->waiting, g_steal_pointer (&call->place));
+  else
+    {
+      curl_multi_remove_handle (client->multi, call->easy);
+      host->n_begun--;
+    }
+  begin_calls (client, host);
+  if (host->n_begun == 0)
+    g_hash_table_remove (client->hosts, host->origin);
 }
 
 /* --- what came back */
@@ -163,7 +237,7 @@ deliver (HttpCall *call, CURLcode code)
     }
   HttpReplyFunc func = call->func;
   gpointer data = call->data;
-  curl_multi_remove_handle (client->multi, call->easy);
+  leave (call);
   g_hash_table_remove (client->calls, call);
   func (&reply, data);
   reply_clear (&reply);
@@ -243,16 +317,16 @@ set_wake_up (CURLM *multi, long timeout_ms, void *data)
 
 /* The time-out is ours, not libcurl's, because its own does not run while a request waits for a connection.
  */
-static gboolean
+static void
 on_time_out (gpointer data)
 {
   HttpCall *call = data;
   HttpClient *client = call->client;
+  call->deadline = NULL;
   g_strlcpy (call->message, "no answer in time", sizeof call->message);
   client->is_delivering = TRUE;
   deliver (call, CURLE_OPERATION_TIMEDOUT);
   client->is_delivering = FALSE;
-  return G_SOURCE_REMOVE;
 }
 
 /* Vendor code is spawned from this process: no descriptor of ours goes along. */
@@ -392,20 +466,17 @@ http_client_send (HttpClient *client, const HttpBase *base, const HttpRequest *r
   curl_easy_setopt (call->easy, CURLOPT_FORBID_REUSE, request->is_alone ? 1L : 0L);
 
   guint timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : DEFAULT_TIMEOUT_MS;
-  call->timer = g_timeout_source_new (timeout_ms);
-  g_source_set_callback (call->timer, on_time_out, call, NULL);
-  g_source_attach (call->timer, client->context);
+  call->deadline = deadlines_add (client->deadlines, timeout_ms, on_time_out, call);
   g_hash_table_add (client->calls, call);
-  curl_multi_add_handle (client->multi, call->easy);
+  enter (call, http_base_peek_origin (base));
   return call;
 }
 
 void
 http_call_cancel (HttpCall *call)
 {
-  HttpClient *client = call->client;
-  curl_multi_remove_handle (client->multi, call->easy);
-  g_hash_table_remove (client->calls, call);
+  leave (call);
+  g_hash_table_remove (call->client->calls, call);
 }
 
 guint
@@ -426,7 +497,9 @@ http_client_new (GMainContext *context, const char *ca_file, guint max_connectio
   HttpClient *client = g_new0 (HttpClient, 1);
   client->context = context != NULL ? g_main_context_ref (context) : g_main_context_ref_thread_default ();
   client->ca_file = g_strdup (ca_file);
+  client->deadlines = deadlines_new (client->context);
   client->calls = g_hash_table_new_full (NULL, NULL, (GDestroyNotify)call_free, NULL);
+  client->hosts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, host_free);
   client->multi = curl_multi_init ();
   curl_multi_setopt (client->multi, CURLMOPT_SOCKETFUNCTION, watch_descriptor);
   curl_multi_setopt (client->multi, CURLMOPT_SOCKETDATA, client);
@@ -450,6 +523,8 @@ http_client_free (HttpClient *client)
   while (g_hash_table_iter_next (&iter, &call, NULL))
     curl_multi_remove_handle (client->multi, ((HttpCall *)call)->easy);
   g_hash_table_unref (client->calls);
+  g_hash_table_unref (client->hosts);
+  deadlines_free (client->deadlines);
   curl_multi_cleanup (client->multi);
   destroy_source (&client->timer);
   g_main_context_unref (client->context);

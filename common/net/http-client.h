@@ -20,6 +20,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (HttpBase, http_base_free)
 
 /* Normalised, without a slash at the end. */
 const char *http_base_peek_url (const HttpBase *base);
+/* "https://host:port", the port always there. */
+const char *http_base_peek_origin (const HttpBase *base);
 /* What stands on the request line for @path, which begins with a slash and may have a query:
  * base https://a.example/vendor and path /v1/serials give "/vendor/v1/serials". Signatures are over this. */
 char *http_base_dup_target (const HttpBase *base, const char *path);

@@ -370,6 +370,68 @@ test_http_cancelled_call_is_never_answered (void)
 }
 
 static void
+test_http_crowd_of_requests_waits_for_its_turn (void)
+{
+  g_autoptr (House) house = house_new ();
+  Got got[200] = { 0 };
+  HttpCall *cancelled[2];
+  for (guint i = 0; i < G_N_ELEMENTS (got); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/echo/%u", i);
+      HttpRequest request = { .method = "GET", .path = path, .is_alone = i % 2 == 0 };
+      if (i == 20 || i == 150)
+        cancelled[i / 100] = http_client_send (house->client, house->base, &request, never, NULL);
+      http_client_send (house->client, house->base, &request, on_reply, &got[i]);
+    }
+  http_call_cancel (cancelled[1]);
+  http_call_cancel (cancelled[0]);
+  while (http_client_get_n_open (house->client) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (got); i++)
+    {
+      g_autofree char *expected = g_strdup_printf ("GET /echo/%u item=%u ", i, i);
+      g_assert_true (g_str_has_prefix (got[i].body, expected));
+      got_clear (&got[i]);
+    }
+}
+
+/* The peer takes connections, and that is all. Those that had no turn were certainly not sent. */
+static void
+test_http_time_runs_for_those_that_wait_too (void)
+{
+  g_autoptr (House) house = house_new ();
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t length = sizeof address;
+  g_assert_cmpint (bind (fd, (struct sockaddr *)&address, length), ==, 0);
+  g_assert_cmpint (listen (fd, 64), ==, 0);
+  g_assert_cmpint (getsockname (fd, (struct sockaddr *)&address, &length), ==, 0);
+  g_autofree char *url = g_strdup_printf ("http://127.0.0.1:%u", ntohs (address.sin_port));
+  g_autoptr (HttpBase) base = http_base_new (url, NULL);
+  HttpRequest request = { .method = "GET", .path = "/" };
+  Got got[40] = { 0 };
+  guint n_sent = 0;
+  for (guint i = 0; i < G_N_ELEMENTS (got); i++)
+    {
+      request.timeout_ms = i < 16 ? 1500 : 200;
+      http_client_send (house->client, base, &request, on_reply, &got[i]);
+    }
+  while (http_client_get_n_open (house->client) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (got); i++)
+    {
+      g_assert_true ((got[i].outcome == HTTP_TIMED_OUT && i < 16) || got[i].outcome == HTTP_CANNOT_CONNECT);
+      n_sent += got[i].outcome == HTTP_TIMED_OUT;
+      got_clear (&got[i]);
+    }
+  g_assert_cmpuint (n_sent, >=, 8);
+  /* Some wait when the client goes. */
+  for (guint i = 0; i < G_N_ELEMENTS (got); i++)
+    http_client_send (house->client, base, &request, never, NULL);
+  close (fd);
+}
+
+static void
 test_http_route_takes_no_more_than_it_may_hold (void)
 {
   g_autoptr (House) house = house_new ();
@@ -865,6 +927,8 @@ main (int argc, char **argv)
   TEST (refuses_by_the_table_of_routes);
   TEST (client_tells_how_a_request_ended);
   TEST (cancelled_call_is_never_answered);
+  TEST (crowd_of_requests_waits_for_its_turn);
+  TEST (time_runs_for_those_that_wait_too);
   TEST (route_takes_no_more_than_it_may_hold);
   TEST (server_reads_raw_requests_strictly);
   TEST (server_ends_a_request_that_drips);

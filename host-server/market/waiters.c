@@ -1,25 +1,27 @@
 #include "host-server/market/room.h"
 
+#include "common/base/deadlines.h"
+
 typedef struct
 {
   Market *market;
   char *key;
   WaiterFunc func;
   gpointer data;
-  GSource *timer;
+  Deadline *deadline; /* NULL: it is over */
 } Waiter;
 
 struct Waiters
 {
   GHashTable *lists; /* key -> GPtrArray of Waiter, in the order they came */
+  Deadlines *deadlines;
 };
 
 static void
 end (Waiter *waiter, gboolean is_timed_out)
 {
+  g_clear_pointer (&waiter->deadline, deadline_cancel);
   waiter->func (waiter->market, waiter->data, is_timed_out);
-  g_source_destroy (waiter->timer);
-  g_source_unref (waiter->timer);
   g_free (waiter->key);
   g_free (waiter);
 }
@@ -35,6 +37,7 @@ waiters_new (void)
 {
   Waiters *waiters = g_new0 (Waiters, 1);
   waiters->lists = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_list);
+  waiters->deadlines = deadlines_new (NULL);
   return waiters;
 }
 
@@ -57,20 +60,21 @@ waiters_free (Waiters *waiters, Market *market)
       g_ptr_array_unref (list);
     }
   g_hash_table_unref (waiters->lists);
+  deadlines_free (waiters->deadlines);
   g_free (waiters);
 }
 
-static gboolean
+static void
 time_out (gpointer data)
 {
   Waiter *waiter = data;
+  waiter->deadline = NULL;
   GHashTable *lists = waiter->market->waiters->lists;
   GPtrArray *list = g_hash_table_lookup (lists, waiter->key);
   g_ptr_array_remove (list, waiter);
   if (list->len == 0)
     g_hash_table_remove (lists, waiter->key);
   end (waiter, TRUE);
-  return G_SOURCE_REMOVE;
 }
 
 void
@@ -86,9 +90,7 @@ waiters_add (Market *market, const char *key, guint timeout_ms, WaiterFunc func,
   waiter->key = g_strdup (key);
   waiter->func = func;
   waiter->data = data;
-  waiter->timer = g_timeout_source_new (timeout_ms);
-  g_source_set_callback (waiter->timer, time_out, waiter, NULL);
-  g_source_attach (waiter->timer, g_main_context_get_thread_default ());
+  waiter->deadline = deadlines_add (market->waiters->deadlines, timeout_ms, time_out, waiter);
 
   GPtrArray *list = g_hash_table_lookup (market->waiters->lists, key);
   if (list == NULL)
