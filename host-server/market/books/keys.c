@@ -5,26 +5,13 @@
 #include <gio/gio.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/params.h>
 #include <string.h>
 
 #define KEY_BYTES 32
 
-static void
-authenticate (const Secret *key, const GString *message, guint8 mac[32])
-{
-  gsize length;
-  const guint8 *bytes = secret_peek_bytes (key, &length);
-  guint mac_length = 32;
-  if (HMAC (EVP_sha256 (), bytes, (int)length, (const guint8 *)message->str, message->len, mac, &mac_length)
-      == NULL)
-    g_error ("HMAC-SHA-256 is not available");
-}
-
-/* HMAC-SHA-256 with the key taken in, to be copied for each message: that work is most of a short one's. */
-static EVP_MAC_CTX *
-prepare (const Secret *key)
+MarketKey *
+market_key_new (const Secret *key)
 {
   gsize length;
   const guint8 *bytes = secret_peek_bytes (key, &length);
@@ -36,6 +23,19 @@ prepare (const Secret *key)
   if (mac == NULL || EVP_MAC_init (mac, bytes, length, params) != 1)
     g_error ("HMAC-SHA-256 is not available");
   return mac;
+}
+
+/* HMAC-SHA-256 of @first and then @rest. */
+static void
+authenticate (const MarketKey *key, const void *first, gsize n_first, const void *rest, gsize n_rest,
+              guint8 mac[32])
+{
+  gsize length;
+  EVP_MAC_CTX *copy = EVP_MAC_CTX_dup (key);
+  if (copy == NULL || EVP_MAC_update (copy, first, n_first) != 1 || EVP_MAC_update (copy, rest, n_rest) != 1
+      || EVP_MAC_final (copy, mac, &length, 32) != 1)
+    g_error ("HMAC-SHA-256 is not available");
+  EVP_MAC_CTX_free (copy);
 }
 
 static Secret *
@@ -72,40 +72,41 @@ load_key (const char *name, Store *store, Db *db, GError **error)
 gboolean
 market_keys_load (MarketKeys *keys, Store *store, Db *db, GError **error)
 {
+  const struct
+  {
+    const char *name;
+    MarketKey **key;
+  } rows[] = {
+    { "pairwise", &keys->pairwise },
+    { "seed", &keys->seed },
+    { "digest", &keys->digest },
+    { "salt", &keys->salt },
+  };
   market_keys_clear (keys);
-  keys->pairwise = load_key ("pairwise", store, db, error);
-  if (keys->pairwise == NULL)
-    return FALSE;
-  keys->seed = load_key ("seed", store, db, error);
-  if (keys->seed == NULL)
-    return FALSE;
-  keys->digest = load_key ("digest", store, db, error);
-  if (keys->digest == NULL)
-    return FALSE;
-  g_autoptr (Secret) salt = load_key ("salt", store, db, error);
-  if (salt == NULL)
-    return FALSE;
-  keys->salt = prepare (salt);
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (Secret) key = load_key (rows[i].name, store, db, error);
+      if (key == NULL)
+        return FALSE;
+      *rows[i].key = market_key_new (key);
+    }
   return TRUE;
 }
 
 void
 market_keys_clear (MarketKeys *keys)
 {
-  g_clear_pointer (&keys->pairwise, secret_free);
-  g_clear_pointer (&keys->seed, secret_free);
-  g_clear_pointer (&keys->digest, secret_free);
+  g_clear_pointer (&keys->pairwise, EVP_MAC_CTX_free);
+  g_clear_pointer (&keys->seed, EVP_MAC_CTX_free);
+  g_clear_pointer (&keys->digest, EVP_MAC_CTX_free);
   g_clear_pointer (&keys->salt, EVP_MAC_CTX_free);
 }
 
 char *
-pairwise_name (const Secret *key, const char *party, const char *account)
+pairwise_name (const MarketKey *key, const char *party, const char *account)
 {
-  g_autoptr (GString) message = g_string_new (party);
-  g_string_append_c (message, '\0');
-  g_string_append (message, account);
   guint8 mac[32];
-  authenticate (key, message, mac);
+  authenticate (key, party, strlen (party) + 1, account, strlen (account), mac);
   char *name = text_to_base32 (mac, sizeof mac);
   name[PAIRWISE_LENGTH] = '\0';
   return name;
@@ -115,21 +116,14 @@ void
 market_keys_derive_seed (const MarketKeys *keys, const char *line, guint generation, guint counter,
                          guint8 seed[32])
 {
-  g_autoptr (GString) message = g_string_new (NULL);
-  g_string_printf (message, "%s.%u.%u", line, generation, counter);
-  authenticate (keys->seed, message, seed);
+  g_autofree char *call = g_strdup_printf (".%u.%u", generation, counter);
+  authenticate (keys->seed, line, strlen (line), call, strlen (call), seed);
 }
 
 void
 market_keys_derive_salt (const MarketKeys *keys, const char *line, const char *claim, guint8 salt[32])
 {
-  gsize length;
-  EVP_MAC_CTX *mac = EVP_MAC_CTX_dup (keys->salt);
-  if (mac == NULL || EVP_MAC_update (mac, (const guint8 *)line, strlen (line) + 1) != 1
-      || EVP_MAC_update (mac, (const guint8 *)claim, strlen (claim)) != 1
-      || EVP_MAC_final (mac, salt, &length, 32) != 1)
-    g_error ("HMAC-SHA-256 is not available");
-  EVP_MAC_CTX_free (mac);
+  authenticate (keys->salt, line, strlen (line) + 1, claim, strlen (claim), salt);
 }
 
 void
@@ -138,10 +132,5 @@ market_keys_digest_serial (const MarketKeys *keys, const char *plugin, const Sec
 {
   gsize length;
   const guint8 *bytes = secret_peek_bytes (serial, &length);
-  GString *message = g_string_new (plugin);
-  g_string_append_c (message, '\0');
-  g_string_append_len (message, (const char *)bytes, (gssize)length);
-  authenticate (keys->digest, message, digest);
-  secret_wipe (message->str, message->len);
-  g_string_free (message, TRUE);
+  authenticate (keys->digest, plugin, strlen (plugin) + 1, bytes, length, digest);
 }

@@ -10,13 +10,20 @@
 #define PAIRWISE_LENGTH     26 /* characters of a pairwise name */
 #define SERIAL_DIGEST_BYTES 32
 
+/* HMAC-SHA-256 with its key taken in, to be copied for each message: that work is most of a short one's. Any
+ * thread may use it. */
+typedef EVP_MAC_CTX MarketKey;
+
 typedef struct
 {
-  Secret *pairwise;
-  Secret *seed;
-  Secret *digest;
-  EVP_MAC_CTX *salt; /* prepared: a salt is derived in every purchase */
+  MarketKey *pairwise;
+  MarketKey *seed;
+  MarketKey *digest;
+  MarketKey *salt;
 } MarketKeys;
+
+/* Free it with EVP_MAC_CTX_free(). */
+MarketKey *market_key_new (const Secret *key);
 
 /* Inside a write on STORE_MARKET: loads the keys, making what is missing. FALSE with @error, also if a stored
  * key does not open with this store's key file. */
@@ -26,7 +33,7 @@ void market_keys_clear (MarketKeys *keys);
 /* The name that @party (a vendor's id, "provider:" and a provider's name) knows the account by, protocol.md
  * §2: lower-case base32 of HMAC-SHA-256 (key, party || 0x00 || account UUID), first 26 characters. The caller
  * frees it. */
-char *pairwise_name (const Secret *key, const char *party, const char *account);
+char *pairwise_name (const MarketKey *key, const char *party, const char *account);
 /* The seed of a keygen call: fixed for line, generation and counter. */
 void market_keys_derive_seed (const MarketKeys *keys, const char *line, guint generation, guint counter,
                               guint8 seed[32]);

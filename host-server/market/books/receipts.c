@@ -346,7 +346,7 @@ hash_value (const Desk *desk, const Subject *subject, ReceiptClaim claim, const 
 static json_t *
 make_hashes (const Desk *desk, const Subject *subject, const guint8 *serial_hash)
 {
-  const Secret *key = desk->keys.pairwise;
+  const MarketKey *key = desk->keys.pairwise;
   g_autofree char *at_vendor = pairwise_name (key, subject->vendor, subject->account);
   json_t *hashes = json_object ();
   if (has_serial (subject))
