@@ -8,8 +8,7 @@
  *
  * Events and results are posted, never called from within a call of the user's. */
 #include "host-client/core/plugin-broker.h"
-#include "host-client/core/plugin-process.h"
-#include "host-client/core/plugin-wish.h"
+#include "host-client/core/plugin-private.h"
 
 #include "common/base/log.h"
 
@@ -20,83 +19,20 @@
 #define MAX_QUEUED      32
 #define MAX_INPUT_BYTES (48 * 1024)
 #define MAX_TEXT        65536
-#define MAX_CALLS       8
-#define MAX_SENT        20 /* messages in SENT_US */
-#define MAX_SENT_BYTES  16384
-#define SENT_US         (60 * G_USEC_PER_SEC)
-
-/* What the plugin is to be asked when it has answered what is before it. */
-typedef struct
-{
-  FrameOp op;     /* COMMAND, MESSAGE, FUNCTION_RESULT or PURCHASE_RESULT */
-  char *name;     /* the command, the message's peer, the result's reason, or the item */
-  char *input;    /* of a command or message; the reason of a purchase */
-  guint32 number; /* the message's way, the plugin's number of the call, or the purchase's outcome */
-  guint32 detail; /* whether the message is late, or the call's HostResult */
-  gint64 time_s;
-  GBytes *value;             /* of a result; nullable */
-  PluginResultFunc callback; /* of a command; else NULL */
-  gpointer data;
-} Request;
-
-/* A function that the plugin called. */
-typedef struct
-{
-  guint call;
-  FrameHeader asked; /* of a legacy plugin, which waits */
-  guint32 number;    /* of a native one, which does not */
-} OpenCall;
 
 /* Something to tell the user of this object at the next turn of the loop. */
 typedef struct
 {
-  Request *request; /* with @result and @text; NULL: @report */
+  PluginRequest *request; /* with @result and @text; NULL: @report */
   PluginResult result;
   char *text; /* the report's reason, or the result's text */
   PluginReport report;
 } Post;
 
-struct Plugin
-{
-  PluginHost *host;
-  PluginPackage *package;
-  char *jid;
-  PluginEvents events;
-  gpointer data;
-
-  PluginReport report;
-  char *reason;     /* what report.reason points to */
-  GArray *commands; /* of PluginCommand */
-  guint refused_commands;
-
-  Secret *serial;
-  char *user;
-  gint64 expires;
-
-  PluginProcess *process; /* NULL: none */
-  guint phase;            /* the one that was asked last */
-  gboolean is_stopping;
-  Request *running;
-  GQueue waiting;  /* of Request * */
-  GArray *crashes; /* monotonic microseconds */
-
-  /* of this process */
-  guint32 watched_ways;
-  GArray *calls; /* of OpenCall */
-  guint last_call;
-  gboolean has_missed_copies;
-  gint64 sent_since_us; /* not of this process: a restart gives no new right to send */
-  guint n_sent;
-  PluginWishes wishes; /* nor to wish */
-
-  GQueue posts;
-  GSource *post_source;
-};
-
 /* ---- telling the user ---- */
 
 static void
-request_free (Request *request)
+request_free (PluginRequest *request)
 {
   if (request == NULL)
     return;
@@ -152,7 +88,7 @@ add_post (Plugin *plugin)
 
 /* Takes @request. */
 static void
-post_result (Plugin *plugin, Request *request, PluginResult result, const char *text)
+post_result (Plugin *plugin, PluginRequest *request, PluginResult result, const char *text)
 {
   Post *post;
 
@@ -215,7 +151,7 @@ has_command (const Plugin *plugin, const char *name)
 }
 
 static void
-write_request (const Request *request, Frame *frame)
+write_request (const PluginRequest *request, Frame *frame)
 {
   gsize length = 0;
   gconstpointer bytes = request->value != NULL ? g_bytes_get_data (request->value, &length) : "";
@@ -250,10 +186,17 @@ run_next (Plugin *plugin)
   plugin_process_ask (plugin->process, frame, plugin->package->descriptor->call_timeout_ms);
 }
 
+void
+plugin_ask (Plugin *plugin, PluginRequest *take_request)
+{
+  g_queue_push_tail (&plugin->waiting, take_request);
+  run_next (plugin);
+}
+
 static void
 fail_commands (Plugin *plugin, const char *reason)
 {
-  Request *request = g_steal_pointer (&plugin->running);
+  PluginRequest *request = g_steal_pointer (&plugin->running);
 
   if (request != NULL)
     post_result (plugin, request, PLUGIN_RESULT_GONE, reason);
@@ -396,7 +339,7 @@ take_phase (Plugin *plugin, const Frame *answer)
 static void
 take_command (Plugin *plugin, const Frame *answer)
 {
-  Request *request = g_steal_pointer (&plugin->running);
+  PluginRequest *request = g_steal_pointer (&plugin->running);
   FrameReader reader;
   guint32 class = DESCRIPTOR_CLASS_ERROR;
   const char *text = "";
@@ -505,179 +448,8 @@ on_ended (PluginProcess *process, PluginEnd end, const char *reason, gpointer da
     }
 }
 
-/* ---- what it asks, if it was granted ---- */
-
-static void
-answer_asked (Plugin *plugin, const FrameHeader *asked, FrameStatus status, const char *reason)
-{
-  g_autofree Frame *frame = g_new (Frame, 1);
-
-  frame_answer (frame, asked, status, reason);
-  plugin_process_answer (plugin->process, frame);
-}
-
-static gboolean
-may_send_more (Plugin *plugin)
-{
-  gint64 now_us = clock_get_monotonic_us (plugin->host->clock);
-
-  if (plugin->n_sent == 0 || now_us - plugin->sent_since_us >= SENT_US)
-    {
-      plugin->sent_since_us = now_us;
-      plugin->n_sent = 0;
-    }
-  return plugin->n_sent < MAX_SENT;
-}
-
-static void
-take_send (Plugin *plugin, const FrameHeader *asked, const char *peer, const char *text)
-{
-  g_autofree char *clean = plugin_text_clean (text, MAX_SENT_BYTES, FALSE, plugin->serial);
-  PluginSendOutcome outcome = PLUGIN_SEND_DENIED;
-
-  if (*clean == '\0')
-    outcome = PLUGIN_SEND_DENIED;
-  else if (!may_send_more (plugin))
-    outcome = PLUGIN_SEND_BUSY;
-  else if (plugin->events.send != NULL)
-    outcome = plugin->events.send (plugin, *peer != '\0' ? peer : NULL, clean, plugin->data);
-  if (outcome == PLUGIN_SEND_DONE)
-    plugin->n_sent++;
-  answer_asked (plugin, asked,
-                outcome == PLUGIN_SEND_DONE     ? FRAME_STATUS_OK
-                : outcome == PLUGIN_SEND_DENIED ? FRAME_STATUS_REFUSED
-                                                : FRAME_STATUS_BUSY,
-                NULL);
-}
-
-/* Tells a plugin how its call ended: a legacy one waits for the frame, a native one gets an event in turn. */
-static void
-tell_outcome (Plugin *plugin, const OpenCall *open, const PluginCallOutcome *outcome)
-{
-  g_autofree char *reason = plugin_text_clean (outcome->reason, 500, TRUE, NULL);
-  GBytes *value = outcome->result == HOST_OK ? outcome->value : NULL;
-  Request *request;
-
-  if (open->asked.call != 0)
-    {
-      g_autofree Frame *frame = g_new (Frame, 1);
-      gsize length = 0;
-      gconstpointer bytes = value != NULL ? g_bytes_get_data (value, &length) : "";
-
-      frame_begin (frame, FRAME_OP_RUN_FUNCTION, FRAME_ANSWER, open->asked.call);
-      frame_put_u32 (frame, outcome->result);
-      frame_put_text (frame, reason);
-      frame_put_bytes (frame, bytes, length);
-      plugin_process_answer (plugin->process, frame);
-      return;
-    }
-  request = g_new0 (Request, 1);
-  request->op = FRAME_OP_FUNCTION_RESULT;
-  request->number = open->number;
-  request->detail = outcome->result;
-  request->name = g_steal_pointer (&reason);
-  request->value = value != NULL ? g_bytes_ref (value) : NULL;
-  g_queue_push_tail (&plugin->waiting, request);
-  run_next (plugin);
-}
-
-static void
-take_call (Plugin *plugin, const OpenCall *open, const char *function, GBytes *argument)
-{
-  static const PluginCallOutcome too_many = { HOST_RETRY, "too many functions are called at once", NULL };
-  static const PluginCallOutcome none = { HOST_RETRY, "there are no functions here", NULL };
-  OpenCall copy = *open;
-
-  if (plugin->calls->len >= MAX_CALLS || plugin->events.call == NULL)
-    {
-      tell_outcome (plugin, open, plugin->events.call == NULL ? &none : &too_many);
-      return;
-    }
-  copy.call = ++plugin->last_call;
-  g_array_append_val (plugin->calls, copy);
-  plugin->events.call (plugin, copy.call, function, argument, plugin->data);
-}
-
-/* Has the user asked about @item, if that may be. */
-static gboolean
-wish (Plugin *plugin, const char *item, gboolean is_polled)
-{
-  gint64 now_us = clock_get_monotonic_us (plugin->host->clock);
-
-  return plugin->events.wish != NULL && plugin_wishes_begin (&plugin->wishes, item, is_polled, now_us);
-}
-
-/* A native plugin is told by an event. */
-static void
-take_wish (Plugin *plugin, const FrameHeader *asked, const char *wanted)
-{
-  g_autofree char *item = g_strdup (wanted);
-  gboolean is_taken = wish (plugin, item, FALSE);
-
-  answer_asked (plugin, asked, is_taken ? FRAME_STATUS_OK : FRAME_STATUS_BUSY, NULL);
-  if (is_taken)
-    plugin->events.wish (plugin, item, plugin->data);
-}
-
-/* A legacy one, which knows no events, asks again and again, and learns once what became of it. */
-static void
-take_poll (Plugin *plugin, const FrameHeader *asked, const char *wanted)
-{
-  g_autofree char *item = g_strdup (wanted);
-  g_autofree Frame *frame = g_new (Frame, 1);
-  guint32 call = asked->call;
-
-  if (!plugin_wishes_knows (&plugin->wishes, item) && wish (plugin, item, TRUE))
-    plugin->events.wish (plugin, item, plugin->data);
-  if (plugin->process == NULL)
-    return;
-  frame_begin (frame, FRAME_OP_POLL_PURCHASE, FRAME_ANSWER, call);
-  frame_put_u32 (frame, plugin_wishes_poll (&plugin->wishes, item));
-  plugin_process_answer (plugin->process, frame);
-}
-
-static void
-on_asked (PluginProcess *process, const Frame *frame, gpointer data)
-{
-  Plugin *plugin = data;
-  OpenCall open = { 0 };
-  g_autoptr (GBytes) argument = NULL;
-  const guint8 *bytes;
-  FrameReader reader;
-  const char *text;
-  gsize length;
-
-  frame_read (&reader, frame);
-  switch (frame->header.op)
-    {
-    case FRAME_OP_WATCH_MESSAGES:
-      plugin->watched_ways = frame_get_u32 (&reader);
-      return;
-    case FRAME_OP_SEND_MESSAGE:
-      text = frame_get_text (&reader);
-      take_send (plugin, &frame->header, text, frame_get_text (&reader));
-      return;
-    case FRAME_OP_ASK_PURCHASE:
-      take_wish (plugin, &frame->header, frame_get_text (&reader));
-      return;
-    case FRAME_OP_POLL_PURCHASE:
-      take_poll (plugin, &frame->header, frame_get_text (&reader));
-      return;
-    case FRAME_OP_REQUEST_FUNCTION:
-      open.number = frame_get_u32 (&reader);
-      break;
-    default:
-      open.asked = frame->header;
-      break;
-    }
-  text = frame_get_text (&reader);
-  bytes = frame_get_bytes (&reader, &length);
-  argument = g_bytes_new (bytes, length);
-  take_call (plugin, &open, text, argument);
-}
-
 static const PluginProcessEvents process_events
-    = { on_loaded, on_answered, on_log, on_notify, on_command_added, on_asked, on_ended };
+    = { on_loaded, on_answered, on_log, on_notify, on_command_added, plugin_take_asked, on_ended };
 
 /* ---- what the user calls ---- */
 
@@ -702,7 +474,7 @@ plugin_new (PluginHost *host, const char *id, const char *jid, const PluginEvent
   plugin->commands = g_array_new (FALSE, TRUE, sizeof (PluginCommand));
   g_array_set_clear_func (plugin->commands, command_clear);
   plugin->crashes = g_array_new (FALSE, FALSE, sizeof (gint64));
-  plugin->calls = g_array_new (FALSE, FALSE, sizeof (OpenCall));
+  plugin->calls = g_array_new (FALSE, FALSE, sizeof (PluginOpenCall));
   g_queue_init (&plugin->waiting);
   g_queue_init (&plugin->posts);
   reset_commands (plugin);
@@ -861,7 +633,7 @@ void
 plugin_run_command (Plugin *plugin, const char *command, const char *input, PluginResultFunc callback,
                     gpointer user_data)
 {
-  Request *request = g_new0 (Request, 1);
+  PluginRequest *request = g_new0 (PluginRequest, 1);
   const char *wrong = NULL;
 
   request->op = FRAME_OP_COMMAND;
@@ -882,8 +654,7 @@ plugin_run_command (Plugin *plugin, const char *command, const char *input, Plug
       post_result (plugin, request, PLUGIN_RESULT_FAILED, wrong);
       return;
     }
-  g_queue_push_tail (&plugin->waiting, request);
-  run_next (plugin);
+  plugin_ask (plugin, request);
 }
 
 /* The longest text of at most @max bytes that @text begins with. */
@@ -901,7 +672,7 @@ void
 plugin_show_message (Plugin *plugin, const PluginMessage *message)
 {
   guint32 way = message->is_sent ? HOST_MESSAGE_SENT : HOST_MESSAGE_RECEIVED;
-  Request *request;
+  PluginRequest *request;
 
   if (plugin->report.state != PLUGIN_STATE_RUNNING || plugin->is_stopping
       || plugin->package->info->messages == PLUGIN_MESSAGES_NONE || (plugin->watched_ways & way) == 0)
@@ -913,46 +684,12 @@ plugin_show_message (Plugin *plugin, const PluginMessage *message)
       plugin->has_missed_copies = TRUE;
       return;
     }
-  request = g_new0 (Request, 1);
+  request = g_new0 (PluginRequest, 1);
   request->op = FRAME_OP_MESSAGE;
   request->number = way;
   request->detail = message->is_late;
   request->name = g_strdup (message->peer);
   request->input = dup_start (message->text, MAX_TEXT);
   request->time_s = message->time_s;
-  g_queue_push_tail (&plugin->waiting, request);
-  run_next (plugin);
-}
-
-void
-plugin_answer_call (Plugin *plugin, guint call, const PluginCallOutcome *outcome)
-{
-  for (guint i = 0; i < plugin->calls->len; i++)
-    {
-      OpenCall open = g_array_index (plugin->calls, OpenCall, i);
-
-      if (open.call != call)
-        continue;
-      g_array_remove_index (plugin->calls, i);
-      tell_outcome (plugin, &open, outcome);
-      return;
-    }
-}
-
-void
-plugin_answer_wish (Plugin *plugin, const char *item, guint outcome, const char *reason)
-{
-  gboolean is_polled = plugin->wishes.is_polled;
-  Request *request;
-
-  if (!plugin_wishes_end (&plugin->wishes, item, outcome, clock_get_monotonic_us (plugin->host->clock))
-      || is_polled)
-    return;
-  request = g_new0 (Request, 1);
-  request->op = FRAME_OP_PURCHASE_RESULT;
-  request->number = outcome;
-  request->name = g_strdup (item);
-  request->input = plugin_text_clean (reason, 500, TRUE, NULL);
-  g_queue_push_tail (&plugin->waiting, request);
-  run_next (plugin);
+  plugin_ask (plugin, request);
 }
