@@ -134,8 +134,9 @@ gboolean
 refunds_settle (Turn *turn, Purchase *purchase, const Books *books, GError **error)
 {
   gint64 keepable = order_get_keepable (purchase->phase, purchase->price_minor, &books->sums);
-  gint64 held = ledger_sums_get_held (&books->sums), free_minor;
-  if (books->sums.lost > 0 && !drop_overtaken (turn, purchase, books, MAX (held - keepable, 0), error))
+  gint64 held = ledger_sums_get_held (&books->sums), free_minor; /* less than nothing, if it went back twice */
+  gint64 beyond = held > keepable ? held - keepable : 0;
+  if (books->sums.lost > 0 && !drop_overtaken (turn, purchase, books, beyond, error))
     return FALSE;
   if (held <= keepable)
     return TRUE;

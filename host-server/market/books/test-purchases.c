@@ -512,6 +512,20 @@ test_purchases_a_dispute_about_an_excess_suspends_nothing (Fixture *f, gconstpoi
   g_assert_cmpint (ask (f, "SELECT COUNT (*) FROM refund"), ==, 1);
 }
 
+/* The bank took all, and the excess went back after all: less than nothing is left, and a person has to look. */
+static void
+test_purchases_more_than_all_was_taken_and_nothing_goes_back_besides (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *order = open_order (f, "dice");
+  pay (f, order, "p1", "800");
+  issue_from_the_pool (f);
+  dispute_about (f, order, "p1", "disputed", "800");
+  dispute_about (f, order, "p1", "dispute_lost", "800");
+  give_back (f, order, "p1", "re1", "300");
+  assert_phase (f, "review");
+  g_assert_cmpint (ask (f, "SELECT COUNT (*) FROM refund WHERE state IN ('due', 'sent')"), ==, 0);
+}
+
 static gboolean
 forget_the_amount (Turn *t, gpointer data, GError **error)
 {
@@ -675,6 +689,7 @@ main (int argc, char **argv)
   ADD (a_lost_dispute_revokes);
   ADD (a_refused_refund_of_an_excess_does_not_stop_the_serial);
   ADD (a_dispute_about_an_excess_suspends_nothing);
+  ADD (more_than_all_was_taken_and_nothing_goes_back_besides);
   ADD (a_dispute_of_no_known_amount_is_about_all_of_it);
   ADD (a_part_in_dispute_suspends_and_takes_no_more_than_that);
   ADD (a_dispute_while_issuing_withholds_the_serial);
