@@ -96,7 +96,7 @@ def test_case_expiry_is_pushed(own_shop):
     case = alice.bought(plugin)
     left = expiry(alice, plugin) - time.time()
     alice.close()
-    shop.age(left - 1.2)
+    shop.age(left - 3)
     alice = case.customer = shop.enter(alice.name)
     case.n_heard = 0
     assert case.serial()[0] == "active"
@@ -119,6 +119,7 @@ def test_case_renewal_after_expiry(own_shop):
     alice.bought(plugin)
     alice.close()
     shop.age(5 * DAY)
+    wait_until(lambda: "active -> expired" in shop.log(), what="the expiry, so that nobody is told of it later")
     alice = shop.enter(alice.name)
     epoch = alice.serials()[plugin][2]
     renewal = alice.order(plugin)
