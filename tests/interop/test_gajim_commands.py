@@ -90,7 +90,7 @@ def test_gajim_buys(shop):
                 "Paid at: stub (127.0.0.1)"} <= set(confirm["texts"])
         assert set(confirm["buttons"]) == {"cancel", "prev", "complete"}
         done = "\n".join(gajim.next("completed")["texts"])
-        assert "awaiting-payment" in done and "A message tells you when the plugin is yours." in done
+        assert "awaiting-payment" in done and "A message tells you when it is yours." in done
         url = re.search(r"Pay 5\.00 EUR at 127\.0\.0\.1: (\S+)", done)[1]
         status, _page = shop.stub.press({"url": url}, "pay")
         assert status == 303

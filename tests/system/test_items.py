@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from lib.commands import Commander, submit
 from lib.crash import CrashingShop
 from lib.functions import receive_call, send_call
 from lib.host import HostctlError
@@ -450,6 +451,60 @@ def test_a_purchase_goes_on_after_the_client_was_killed(shop, ground, device):
     screen.enter("n")
     screen.wait("was not bought, as you chose")
     assert [row["item"] for row in device.must("order") if row.get("item")] == ["coins"]
+
+
+# --- from a standard client
+
+
+@pytest.fixture
+def commander(shop):
+    """Somebody's session that knows commands, and nothing of the market's own protocol."""
+    clients = []
+
+    def make(customer):
+        clients.append(shop.host.login(customer.name))
+        clients[-1].send("<presence/>")
+        return Commander(clients[-1], shop.host.domain)
+    yield make
+    for client in clients:
+        client.close()
+
+
+def test_a_standard_client_buys_an_item(shop, commander):
+    player = shop.player()
+    one = commander(player)
+    first = one.send("buy")
+    labels = {option.findtext("{jabber:x:data}value"): option.get("label") for option in first.form.iter("{jabber:x:data}option")}
+    assert labels["game/coins"] == "Game: 5 of Coins, 2.00 EUR" and labels["game/hello"] == "Game: Hello, free"
+    second = one.send("buy", first.session, "next", submit({"plugin": "game/coins"}))
+    assert second.form.findtext("{jabber:x:data}title") == "Buy Game: Coins" and second.value("name") == "Game: Coins"
+    assert second.value("price") == "Price: 2.00 EUR, adds 5" and second.value("provider") == "Paid at: stub (127.0.0.1)"
+    third = one.send("buy", second.session, "complete", submit({}))
+    assert third.value("state") == "awaiting-payment" and (third.value("plugin"), third.value("item")) == ("game", "coins")
+    again = one.send("buy", payload=submit({"plugin": "game/coins"}))
+    assert again.command.find(".//{jabber:x:data}instructions").text.startswith("You have an open order for this.")
+    assert shop.stub.press({"url": third.urls[0]}, "pay")[0] == 303
+    shop.wait_order(third.value("order"), "fulfilled")
+    assert player.count("coins") == 5
+    told = one.client.skip_until(f"<message from='{one.to}' type='chat'><body/></message>", 15)
+    assert "Game: Coins is yours." in told.findtext("{jabber:client}body")
+    free = one.run("buy", {"plugin": "game/hello"}, {})
+    assert free.status == "completed" and not free.urls
+    wait_until(lambda: player.count("hello") == 1, what="the free item counted")
+
+
+def test_only_who_has_the_application_is_offered_its_items(shop, commander):
+    stranger = commander(shop.enter())
+    options = stranger.send("buy").options("plugin")
+    assert "game" in options and not [option for option in options if "/" in option]
+    forged = stranger.send("buy", payload=submit({"plugin": "game/coins"}))
+    assert forged.error()[:2] == ("bad-request", "bad-payload")
+    shop.host.hostctl("plugin", "retire", "game")
+    try:
+        player = next(customer for customer in shop.customers if customer.serials().get("game"))
+        assert not [option for option in commander(player).send("buy").options("plugin") if option.startswith("game")]
+    finally:
+        shop.game()
 
 
 # --- plugins ask, users decide

@@ -126,6 +126,39 @@ add_plugin_choice (FormField *field, const Plugin *plugin, gboolean is_owned)
   form_field_add_option (field, plugin->id, label);
 }
 
+/* "5 of Coins, 2.00 EUR", under "game/coins". */
+static void
+add_item_choice (FormField *field, const Plugin *plugin, const Item *item)
+{
+  g_autofree char *id = g_strconcat (item->application, "/", item->id, NULL);
+  g_autofree char *price = charge_dup_price (item->price_minor, item->currency);
+  g_autofree char *times
+      = item->amount == 1 ? g_strdup ("") : g_strdup_printf ("%" G_GINT64_FORMAT " of ", item->amount);
+  g_autofree char *label = g_strdup_printf ("%s: %s%s, %s", plugin->name, times, item->name, price);
+  form_field_add_option (field, id, label);
+}
+
+/* What is sold inside the applications that are in @owned. */
+static GPtrArray *
+load_items_for (Market *market, const GPtrArray *plugins, GHashTable *owned, GError **error)
+{
+  g_autoptr (GPtrArray) items = g_ptr_array_new_with_free_func ((GDestroyNotify)item_free);
+  for (guint i = 0; i < plugins->len && items->len <= MAX_CHOICES; i++)
+    {
+      const Plugin *plugin = g_ptr_array_index (plugins, i);
+      if (plugin->is_retired || plugin->n_items == 0 || !g_hash_table_contains (owned, plugin->id))
+        continue;
+      g_autoptr (GPtrArray) found = items_load (market_peek_reader (market), plugin->id, error);
+      if (found == NULL)
+        return NULL;
+      for (guint k = found->len; k-- > 0;)
+        if (((const Item *)g_ptr_array_index (found, k))->is_retired)
+          g_ptr_array_remove_index (found, k);
+      g_ptr_array_extend_and_steal (items, g_steal_pointer (&found));
+    }
+  return g_steal_pointer (&items);
+}
+
 static void
 buy_choose (AdhocCall *call, gpointer data)
 {
@@ -134,12 +167,13 @@ buy_choose (AdhocCall *call, gpointer data)
   const GPtrArray *plugins = catalog_get_plugins (market, &error);
   g_autoptr (GHashTable) owned
       = plugins != NULL ? catalog_load_owned (market, adhoc_call_get_account (call), &error) : NULL;
-  if (owned == NULL)
+  g_autoptr (GPtrArray) items = owned != NULL ? load_items_for (market, plugins, owned, &error) : NULL;
+  if (items == NULL)
     {
       adhoc_call_fail (call, "market", error);
       return;
     }
-  guint n_on_sale = 0;
+  guint n_on_sale = items->len;
   for (guint i = 0; i < plugins->len; i++)
     n_on_sale += !((const Plugin *)g_ptr_array_index (plugins, i))->is_retired;
   if (n_on_sale == 0)
@@ -153,8 +187,9 @@ buy_choose (AdhocCall *call, gpointer data)
   form_field_require (field);
   if (n_on_sale > MAX_CHOICES)
     {
-      form_add_instructions (form, "Write the plugin's name as the command 'catalog' shows it.");
-      form_field_set_pattern (field, "[a-z0-9][a-z0-9.-]{0,63}");
+      form_add_instructions (form, "Write the plugin's name as the command 'catalog' shows it; of what is sold "
+                                   "inside it: game/coins.");
+      form_field_set_pattern (field, "[a-z0-9][a-z0-9.-]{0,63}(/[a-z0-9][a-z0-9.-]{0,63})?");
     }
   for (guint i = 0; i < plugins->len && n_on_sale <= MAX_CHOICES; i++)
     {
@@ -162,16 +197,27 @@ buy_choose (AdhocCall *call, gpointer data)
       if (!plugin->is_retired)
         add_plugin_choice (field, plugin, g_hash_table_contains (owned, plugin->id));
     }
+  for (guint i = 0; i < items->len && n_on_sale <= MAX_CHOICES; i++)
+    {
+      const Item *item = g_ptr_array_index (items, i);
+      add_item_choice (field, catalog_find (market, item->application), item);
+    }
   adhoc_call_ask (call, form);
 }
 
+/* *@plugin is what @request points to. */
 static SaleRequest
-read_sale (const AdhocCall *call)
+read_sale (const AdhocCall *call, char **plugin)
 {
+  *plugin = g_strdup (adhoc_call_get (call, "plugin"));
+  char *slash = strchr (*plugin, '/');
+  if (slash != NULL)
+    *slash = '\0';
   return (SaleRequest){
     .account = adhoc_call_get_account (call),
     .user = jid_get_bare (adhoc_call_get_sender (call)),
-    .plugin = adhoc_call_get (call, "plugin"),
+    .plugin = *plugin,
+    .item = slash != NULL ? slash + 1 : NULL,
     .request = adhoc_call_get_session (call), /* so that one session is one order, whatever is repeated */
     .is_by_command = TRUE,
     .quote = adhoc_call_get (call, "quote"),
@@ -199,34 +245,42 @@ describe_provider (Market *market, const Purchase *purchase)
   return host != NULL ? g_strdup_printf ("%s (%s)", purchase->provider, host) : NULL;
 }
 
+static void
+show_plugin (Form *form, const Plugin *plugin)
+{
+  g_autofree char *name = g_strdup_printf ("%s %s, by %s", plugin->name, plugin->version, plugin->vendor);
+  form_add_shown (form, "name", name);
+  if (plugin->summary[0] != '\0')
+    form_add_shown (form, "summary", plugin->summary);
+}
+
 static Form *
 make_confirmation (Market *market, const Sale *sale)
 {
   const Purchase *purchase = sale->purchase;
   const Plugin *plugin = catalog_find (market, purchase->plugin);
+  gboolean is_item = purchase->item[0] != '\0';
   g_autofree char *price = charge_dup_price (purchase->price_minor, purchase->currency);
-  gboolean for_ever = purchase->term[0] == '\0';
-  g_autofree char *term = term_to_words (purchase->term);
+  g_autofree char *term = is_item ? g_strdup_printf ("adds %" G_GINT64_FORMAT, purchase->amount)
+                                  : term_to_words (purchase->term);
   g_autofree char *quote = sale_dup_quote (purchase->price_minor, purchase->currency);
   g_autofree char *provider = describe_provider (market, purchase);
-  g_autofree char *title = g_strdup_printf ("%s %s", purchase->is_renewal ? "Renew" : "Buy",
-                                            plugin != NULL ? plugin->name : purchase->plugin);
+  g_autofree char *what = catalog_dup_name (market, purchase->plugin, purchase->item);
+  g_autofree char *title = g_strconcat (purchase->is_renewal ? "Renew " : "Buy ", what, NULL);
   Form *form = form_new (title);
   if (sale->outcome == BUY_KNOWN)
-    form_add_instructions (form, "You have an open order for this plugin. Completing shows it again.");
+    form_add_instructions (form, "You have an open order for this. Completing shows it again.");
   else if (purchase->price_minor == 0)
     form_add_instructions (form, "Completing orders it. It is free: nothing is to be paid.");
   else
     form_add_instructions (form, "Completing orders it, and gives you the address of the charging page. You "
                                  "pay there, or decline.");
-  if (plugin != NULL)
-    {
-      g_autofree char *name = g_strdup_printf ("%s %s, by %s", plugin->name, plugin->version, plugin->vendor);
-      form_add_shown (form, "name", name);
-      if (plugin->summary[0] != '\0')
-        form_add_shown (form, "summary", plugin->summary);
-    }
-  g_autofree char *cost = g_strdup_printf ("Price: %s, %s%s", price, for_ever ? "" : "for ", term);
+  if (is_item)
+    form_add_shown (form, "name", what);
+  else if (plugin != NULL)
+    show_plugin (form, plugin);
+  gboolean is_for_a_time = !is_item && purchase->term[0] != '\0';
+  g_autofree char *cost = g_strdup_printf ("Price: %s, %s%s", price, is_for_a_time ? "for " : "", term);
   form_add_shown (form, "price", cost);
   if (provider != NULL)
     {
@@ -252,7 +306,8 @@ buy_tried (Market *market, const Sale *sale, const GError *error, gpointer data)
 static void
 buy_confirm (AdhocCall *call, gpointer data)
 {
-  SaleRequest request = read_sale (call);
+  g_autofree char *plugin = NULL;
+  SaleRequest request = read_sale (call, &plugin);
   sale_try (data, &request, buy_tried, call);
 }
 
@@ -286,7 +341,7 @@ add_charge (AdhocCall *call, const Purchase *purchase)
   text_append_xml (xml, purchase->charge_url);
   g_string_append (xml, "</url><desc>Charging page</desc></x>");
   adhoc_call_add_payload (call, xml->str);
-  adhoc_call_note (call, ADHOC_INFO, "Pay %s at %s: %s\nA message tells you when the plugin is yours.", price,
+  adhoc_call_note (call, ADHOC_INFO, "Pay %s at %s: %s\nA message tells you when it is yours.", price,
                    host != NULL ? host : "the provider", purchase->charge_url);
 }
 
@@ -305,10 +360,11 @@ note_order (AdhocCall *call, const Purchase *purchase)
       break;
     case ORDER_PAID:
       adhoc_call_note (call, ADHOC_INFO,
-                       "The serial is being prepared. A message tells you when the plugin is yours.");
+                       "It is being prepared. A message tells you when it is yours.");
       break;
     case ORDER_FULFILLED:
-      adhoc_call_note (call, ADHOC_INFO, "The plugin is yours. The command 'my-plugins' shows its serial.");
+      adhoc_call_note (call, ADHOC_INFO, "It is yours.%s",
+                       purchase->item[0] == '\0' ? " The command 'my-plugins' shows its serial." : "");
       break;
     case ORDER_DECLINED:
     case ORDER_EXPIRED:
@@ -317,7 +373,7 @@ note_order (AdhocCall *call, const Purchase *purchase)
     case ORDER_REFUNDED:
     case ORDER_REVIEW:
     default:
-      adhoc_call_note (call, ADHOC_ERROR, "The order has not led to the plugin: %s (%s).",
+      adhoc_call_note (call, ADHOC_ERROR, "The order has come to nothing: %s (%s).",
                        order_state_to_text (shown), purchase->reason);
       break;
     }
@@ -341,7 +397,8 @@ buy_bought (Market *market, const Sale *sale, const GError *error, gpointer data
 static void
 buy_complete (AdhocCall *call, gpointer data)
 {
-  SaleRequest request = read_sale (call);
+  g_autofree char *plugin = NULL;
+  SaleRequest request = read_sale (call, &plugin);
   sale_buy (data, &request, buy_bought, call);
 }
 
