@@ -100,7 +100,8 @@ def test_a_plugin_server_that_answers_after_the_time_out_gives_one_serial(open_s
     alice = enter(shop)
     order, (state, serial, _epoch) = alice.purchase("quotes")
     assert state == "active" and list(shop.vendor.issued.values()) == [serial]
-    assert shop.vendor.methods() == ["POST", "GET"] and shop.vendor.voided == set()
+    methods = shop.vendor.methods()  # on a slow machine the question may come late as well, and be put again
+    assert methods[0] == "POST" and set(methods[1:]) == {"GET"} and shop.vendor.voided == set()
     assert [row["state"] for row in shop.order(order)["issue"]] == ["issued"]
 
 
