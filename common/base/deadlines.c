@@ -79,10 +79,9 @@ Deadline *
 deadlines_add (Deadlines *deadlines, guint ms, DeadlineFunc func, gpointer data)
 {
   Deadline *deadline = g_new (Deadline, 1);
-  *deadline = (Deadline){ .deadlines = deadlines,
-                          .due_us = g_get_monotonic_time () + (gint64)ms * 1000,
-                          .func = func,
-                          .data = data };
+  *deadline = (Deadline){
+    .deadlines = deadlines, .due_us = g_get_monotonic_time () + (gint64)ms * 1000, .func = func, .data = data
+  };
   deadline->place = g_sequence_insert_sorted (deadlines->sequence, deadline, compare, NULL);
   if (peek_first (deadlines) == deadline)
     g_source_set_ready_time (deadlines->source, deadline->due_us);

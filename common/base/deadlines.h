@@ -1,6 +1,6 @@
-/* Many time limits, one GSource: a main loop walks all its sources at each turn, so that thousands of requests
- * that wait, each with a timer of its own, would slow everything down. Adding, cancelling and running out cost
- * O(log n). Used from one thread. */
+/* Many time limits, one GSource: a main loop walks all its sources at each turn, so that thousands of
+ * requests that wait, each with a timer of its own, would slow everything down. Adding, cancelling and
+ * running out cost O(log n). Used from one thread. */
 #pragma once
 
 #include <glib.h>

@@ -3,7 +3,7 @@
  * transfers are collected after that, outside of libcurl, so a reply function may start and cancel requests
  * as it likes.
  *
- * Requests of one host wait here for their turn, as libcurl looks at all that wait with it whenever one ends. */
+ * Requests of one host wait here for their turn: libcurl looks at all that wait with it whenever one ends. */
 #include "common/base/deadlines.h"
 #include "common/net/http-client.h"
 

@@ -22,8 +22,8 @@ struct Dialogue
   DialogueReason reason;
   OrderView *order;
   char *text;
-  char *request; /* the open order's request id, as on disk; NULL: none */
-  gint64 epoch;  /* of the serial that was there when it was last looked at; -1: none */
+  char *request;   /* the open order's request id, as on disk; NULL: none */
+  gint64 epoch;    /* of the serial that was there when it was last looked at; -1: none */
   guint n_reports; /* of refused serials; the market's answer to an earlier one decides nothing */
   gboolean is_unheard, has_said_no, has_said_yes, has_reported, has_failed;
   gboolean has_news; /* the order as last heard differs from what was known before */

@@ -35,8 +35,7 @@ typedef struct
       { state, E (BAD), ALWAYS, S (REPORTING), D (REPORT) },                                                 \
       { state, E (EXPIRED), ALWAYS, S (REPORTING), D (REPORT) },                                             \
       { state, E (OUTDATED), ALWAYS, S (CHECKING), D (START) },                                              \
-      { state, E (SUSPENDED), ALWAYS, S (OFF), D (END) },                                                    \
-      { state, E (FAILED), ALWAYS, S (OFF), D (END) },                                                       \
+      { state, E (SUSPENDED), ALWAYS, S (OFF), D (END) }, { state, E (FAILED), ALWAYS, S (OFF), D (END) },   \
   {                                                                                                          \
     state, E (STOPPED), ALWAYS, S (IDLE), 0                                                                  \
   }

@@ -1,5 +1,6 @@
-/* The dialogue between a plugin and a market that answers late, early, or after it has pushed: what each of them
- * says is about one serial, and counts for that one only. The market is a double; the serial book is the real one. */
+/* The dialogue between a plugin and a market that answers late, early, or after it has pushed: what each of
+ * them says is about one serial, and counts for that one only. The market is a double; the serial book is the
+ * real one. */
 #include "host-client/core/dialogue.h"
 
 #include "common/base/test-folder.h"
@@ -219,7 +220,8 @@ assert_view (Fixture *f, PurchaseState state, DialogueReason reason)
 static void
 buy_until_fulfilled (Fixture *f)
 {
-  OrderView order = { .id = "order-1", .plugin = PLUGIN, .state = ORDER_AWAITING_PAYMENT, .price_minor = 500 };
+  OrderView order
+      = { .id = "order-1", .plugin = PLUGIN, .state = ORDER_AWAITING_PAYMENT, .price_minor = 500 };
   Reply reply = { .kind = REPLY_RESULT };
   dialogue_buy (f->dialogue);
   market.ordered (&order, &reply, market.ordered_data);

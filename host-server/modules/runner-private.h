@@ -1,5 +1,5 @@
-/* The inside of a runner: runner.c has the zygote and hands out calls, runner-call.c has each call while it is
- * in a process. */
+/* The inside of a runner: runner.c has the zygote and hands out calls, runner-call.c has each call while it
+ * is in a process. */
 #pragma once
 
 #include "host-server/modules/runner.h"
@@ -82,6 +82,6 @@ void runner_call_drain (RunnerCall *call);
 void runner_call_look (RunnerCall *call, gint64 now_us);
 /* Its zygote has gone. It ends, or waits again. */
 void runner_call_orphan (RunnerCall *call, const char *reason);
-/* Tells who asked, and frees @call, which is in no queue any more; or takes it out of those that run first. */
+/* Tells who asked, and frees @call, which is in no queue any more; or first takes it out of those that run. */
 void runner_call_finish (RunnerCall *call, RunnerCallEnd end, const char *reason);
 void runner_call_finish_running (RunnerCall *call, RunnerCallEnd end, const char *reason);

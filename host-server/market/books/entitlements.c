@@ -242,8 +242,8 @@ write_entitlement (Turn *turn, const char *account, const char *plugin, const En
               serial_state_to_text (next->state));
   gsize length;
   const void *bytes = g_bytes_get_data (sealed, &length);
-  gboolean is_other_serial
-      = current == NULL || current->generation != next->generation || !g_str_equal (current->line, next->line);
+  gboolean is_other_serial = current == NULL || current->generation != next->generation
+                             || !g_str_equal (current->line, next->line);
   g_autoptr (Secret) serial = is_other_serial && next->state != SERIAL_REVOKED && length > 0
                                   ? entitlement_unseal (turn->desk, account, plugin, bytes, length)
                                   : NULL;
@@ -281,8 +281,8 @@ settle_from_lines (Turn *turn, const char *account, const char *plugin, const En
   return write_entitlement (turn, account, plugin, current, next, error);
 }
 
-/* What a new line behind all others makes of an entitlement that runs: their sum is known. *@is_known is FALSE
- * if it is not behind them, and then all lines have to be read. */
+/* What a new line behind all others makes of an entitlement that runs: their sum is known. *@is_known is
+ * FALSE if it is not behind them, and then all lines have to be read. */
 static gboolean
 settle_extended (Turn *turn, const char *account, const char *plugin, const char *line,
                  const Entitlement *current, gboolean *is_known, GError **error)
@@ -340,14 +340,16 @@ entitlement_add_line (Turn *turn, const char *account, const char *plugin, const
                       GError **error)
 {
   const char *word = state == LINE_DISPUTED ? "disputed" : "counted";
-  if (!db_run (turn->db, error,
-               "INSERT INTO entitlement_line (line, account, plugin, state, granted_us) VALUES (?, ?, ?, ?, ?)"
-               " ON CONFLICT (line) DO NOTHING",
-               "ssssi", line, account, plugin, word, turn->now_us))
+  if (!db_run (
+          turn->db, error,
+          "INSERT INTO entitlement_line (line, account, plugin, state, granted_us) VALUES (?, ?, ?, ?, ?)"
+          " ON CONFLICT (line) DO NOTHING",
+          "ssssi", line, account, plugin, word, turn->now_us))
     return FALSE;
   gboolean is_new = db_get_changes (turn->db) == 1;
   return (is_new
-          || db_run (turn->db, error, "UPDATE entitlement_line SET state = ? WHERE line = ?", "ss", word, line))
+          || db_run (turn->db, error, "UPDATE entitlement_line SET state = ? WHERE line = ?", "ss", word,
+                     line))
          && settle (turn, account, plugin, is_new && state == LINE_COUNTED ? line : NULL, error);
 }
 

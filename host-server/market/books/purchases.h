@@ -30,7 +30,7 @@ typedef struct
   gint64 paid_us; /* 0: not paid */
   gint64 poll_us; /* when the provider is asked next; 0: not at all */
   guint polls;
-  char *reason; /* of the last change, for people */
+  char *reason;    /* of the last change, for people */
   char *closed_as; /* what it shows once a person has closed its review; NULL: it was never in review */
   gint64 created_us;
 
@@ -46,7 +46,7 @@ typedef struct
   OrderState loaded_shown; /* what clients know */
   gboolean wants_settling;
   gboolean has_refused_excess; /* found when it was fulfilled: a person must look */
-  gboolean has_sums; /* the ledger's sums, once they were read in this turn */
+  gboolean has_sums;           /* the ledger's sums, once they were read in this turn */
   LedgerSums sums;
 } Purchase;
 

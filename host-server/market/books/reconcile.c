@@ -159,9 +159,9 @@ check_money (Check *check, const OrderRow *order, guint needs, const LedgerSums 
   if (sums->refunded > sums->paid)
     report (check, "refunds-beyond-payments", order->id,
             "%" G_GINT64_FORMAT " was refunded and %" G_GINT64_FORMAT " paid", sums->refunded, sums->paid);
-  if (sums->lost > 0 && sums->paid - sums->lost < order->price
-      && (needs & (NEEDS_SERIAL | NEEDS_ISSUE)) != 0)
-    report (check, "charged-back-not-taken", order->id, "a dispute was lost and the order is %s", order->phase);
+  if (sums->lost > 0 && sums->paid - sums->lost < order->price && (needs & (NEEDS_SERIAL | NEEDS_ISSUE)) != 0)
+    report (check, "charged-back-not-taken", order->id, "a dispute was lost and the order is %s",
+            order->phase);
   if (sums->n_open_disputes > 0) /* the provider moves the money */
     return;
   if ((needs & NEEDS_LOST_DISPUTE) != 0 && sums->lost == 0)
@@ -178,7 +178,9 @@ check_money (Check *check, const OrderRow *order, guint needs, const LedgerSums 
   if ((needs & NEEDS_PAYMENT) != 0 && sums->paid > 0 && held <= 0)
     report (check, "given-back-not-taken", order->id, "all the money was given back, it is %s", order->phase);
 
-  gint64 owed = (needs & (NEEDS_REFUND | NEEDS_LOST_DISPUTE)) != 0 ? held : (needs & NEEDS_PAYMENT) != 0 ? held - order->price : 0;
+  gint64 owed = (needs & (NEEDS_REFUND | NEEDS_LOST_DISPUTE)) != 0 ? held
+                : (needs & NEEDS_PAYMENT) != 0                     ? held - order->price
+                                                                   : 0;
   if (owed > 0)
     {
       gint64 planned = sum_refunds (check, order->id, error);
@@ -601,7 +603,8 @@ reconcile_find_since (Db *db, gint64 now_us, gint64 *since_us, GError **error)
     return FALSE;
   g_autoptr (DbQuery) query
       = db_query (db,
-                  "SELECT (SELECT MIN (created_us) FROM purchase WHERE " PURCHASE_UNSETTLED "), (SELECT MIN (created_us) FROM purchase WHERE poll_us > 0),"
+                  "SELECT (SELECT MIN (created_us) FROM purchase WHERE " PURCHASE_UNSETTLED
+                  "), (SELECT MIN (created_us) FROM purchase WHERE poll_us > 0),"
                   " (SELECT MAX (started_us) FROM reconciliation WHERE is_from_provider = 1),"
                   " (SELECT created_us FROM purchase ORDER BY id LIMIT 1)",
                   "");

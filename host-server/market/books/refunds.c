@@ -134,7 +134,8 @@ gboolean
 refunds_settle (Turn *turn, Purchase *purchase, const Books *books, GError **error)
 {
   gint64 keepable = order_get_keepable (purchase->phase, purchase->price_minor, &books->sums);
-  gint64 held = ledger_sums_get_held (&books->sums), free_minor; /* less than nothing, if it went back twice */
+  gint64 held = ledger_sums_get_held (&books->sums); /* less than nothing, if it went back twice */
+  gint64 free_minor;
   gint64 beyond = held > keepable ? held - keepable : 0;
   if (books->sums.lost > 0 && !drop_overtaken (turn, purchase, books, beyond, error))
     return FALSE;

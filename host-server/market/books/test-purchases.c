@@ -512,7 +512,7 @@ test_purchases_a_dispute_about_an_excess_suspends_nothing (Fixture *f, gconstpoi
   g_assert_cmpint (ask (f, "SELECT COUNT (*) FROM refund"), ==, 1);
 }
 
-/* The bank took all, and the excess went back after all: less than nothing is left, and a person has to look. */
+/* The bank took all, and the excess went back after all: less than nothing is left for a person to look at. */
 static void
 test_purchases_more_than_all_was_taken_and_nothing_goes_back_besides (Fixture *f, gconstpointer unused)
 {

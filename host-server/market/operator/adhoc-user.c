@@ -187,8 +187,9 @@ buy_choose (AdhocCall *call, gpointer data)
   form_field_require (field);
   if (n_on_sale > MAX_CHOICES)
     {
-      form_add_instructions (form, "Write the plugin's name as the command 'catalog' shows it; of what is sold "
-                                   "inside it: game/coins.");
+      form_add_instructions (form,
+                             "Write the plugin's name as the command 'catalog' shows it; of what is sold "
+                             "inside it: game/coins.");
       form_field_set_pattern (field, "[a-z0-9][a-z0-9.-]{0,63}(/[a-z0-9][a-z0-9.-]{0,63})?");
     }
   for (guint i = 0; i < plugins->len && n_on_sale <= MAX_CHOICES; i++)
@@ -359,8 +360,7 @@ note_order (AdhocCall *call, const Purchase *purchase)
                          "The provider has not answered yet. A message brings the charging page's address.");
       break;
     case ORDER_PAID:
-      adhoc_call_note (call, ADHOC_INFO,
-                       "It is being prepared. A message tells you when it is yours.");
+      adhoc_call_note (call, ADHOC_INFO, "It is being prepared. A message tells you when it is yours.");
       break;
     case ORDER_FULFILLED:
       adhoc_call_note (call, ADHOC_INFO, "It is yours.%s",

@@ -221,8 +221,8 @@ look_at_orders (Look *look, Db *db, GError **error)
   gint64 stuck_us = look->now_us - look->market->desk.settings.stuck_us;
   return count_by_name (
              look,
-             db_query (db, "SELECT phase, COUNT (*) FROM purchase WHERE " PURCHASE_UNSETTLED " GROUP BY phase",
-                       ""),
+             db_query (
+                 db, "SELECT phase, COUNT (*) FROM purchase WHERE " PURCHASE_UNSETTLED " GROUP BY phase", ""),
              FAMILY_ORDERS, N_FAMILIES, error)
          && count_by_name (look,
                            db_query (db,
@@ -230,12 +230,13 @@ look_at_orders (Look *look, Db *db, GError **error)
                                      " 'awaiting-payment' GROUP BY phase",
                                      ""),
                            FAMILY_ORDERS, N_FAMILIES, error)
-         && find_stuck (look,
-                        db_query (db,
-                                  "SELECT id, phase, reason, changed_us FROM purchase WHERE " PURCHASE_UNSETTLED
-                                  " AND changed_us <= ? ORDER BY changed_us LIMIT ?",
-                                  "ii", stuck_us, (gint64)ALARMS_OF_A_KIND),
-                        "order", error);
+         && find_stuck (
+             look,
+             db_query (db,
+                       "SELECT id, phase, reason, changed_us FROM purchase WHERE " PURCHASE_UNSETTLED
+                       " AND changed_us <= ? ORDER BY changed_us LIMIT ?",
+                       "ii", stuck_us, (gint64)ALARMS_OF_A_KIND),
+             "order", error);
 }
 
 static gboolean
