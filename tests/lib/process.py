@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 
@@ -107,13 +108,26 @@ class Process:
         self.popen.wait()
 
 
-class HttpProgram:
-    """A program that is asked over HTTP, one run of it at a time."""
+def hold_port(address):
+    """Keeps "host:port" from other programs, which would answer for the one that has gone: connections are refused until
+    the socket is closed."""
+    host, port = address.rsplit(":", 1)
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may not be over
+    held.bind((host, int(port)))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return held
 
-    process = address = None
+
+class HttpProgram:
+    """A program that is asked over HTTP, one run of it at a time. Its port stays its own when it has ended."""
+
+    process = address = held = None
 
     def listen(self, argv, log):
         """Starts it. Its first line says where it listens."""
+        if self.held is not None:
+            self.held.close()
         self.process, said = Process.listening(argv, log)
         self.address = said["http"]
         return self
@@ -122,10 +136,13 @@ class HttpProgram:
         process, self.process = self.process, None
         if process is not None and process.terminate() != 0:
             process.fail(f"ended with {process.popen.returncode}")
+        if process is not None:
+            self.held = hold_port(self.address)
 
     def kill(self):
         self.process.kill()
         self.process = None
+        self.held = hold_port(self.address)
 
     def request(self, method, path, body=None, headers=None):
         """(the answer, its text), one connection a request."""

@@ -216,8 +216,9 @@ def test_case_vendor_ends_a_serial_early(own_shop):
         status, body = forward()
         in_two_hours = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7200))
         return status, json.dumps({**json.loads(body), "expires": in_two_hours}).encode()
-    shop.wires[plugin].faults.append(make_short)
+    shop.wires[plugin].faults += [make_short] * 5  # however often it is asked
     case = alice.bought(plugin)
+    shop.wires[plugin].faults.clear()
     serial, end = case.serial()[1], expiry(alice, plugin)
     assert abs(end - time.time() - 3 * DAY) < 60
     alice.close()
