@@ -108,6 +108,8 @@ def test_messages_wait_for_who_is_away(host):
         for number in range(3):
             heard = await bob.hear()
             assert heard["body"] == f"later {number}" and heard["delay"]["stamp"] is not None
+        bob["xep_0198"].send_ack()  # what a client has not acknowledged when it ends its stream is kept for the next time
+        await bob["xep_0199"].ping(host.domain)
         await bob.disconnect()
     run(scene())
 
