@@ -11,6 +11,12 @@ charge_dup_price (gint64 minor, const char *currency)
 }
 
 char *
+charge_dup_quantity (gint64 amount, const char *name)
+{
+  return amount == 1 ? g_strdup (name) : g_strdup_printf ("%" G_GINT64_FORMAT " of %s", amount, name);
+}
+
+char *
 charge_dup_host (const char *url)
 {
   g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_NONE, NULL);

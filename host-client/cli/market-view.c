@@ -83,19 +83,11 @@ market_view_item_json (const char *application, const ItemEntry *entry)
   return object;
 }
 
-/* "Coins", "5 of Coins" */
-static char *
-dup_quantity (const ItemEntry *entry)
-{
-  return entry->amount == 1 ? g_strdup (entry->name)
-                            : g_strdup_printf ("%" G_GINT64_FORMAT " of %s", entry->amount, entry->name);
-}
-
 char *
 market_view_item_text (const ItemEntry *entry)
 {
   g_autofree char *price = charge_dup_price (entry->price_minor, entry->currency);
-  g_autofree char *quantity = dup_quantity (entry);
+  g_autofree char *quantity = charge_dup_quantity (entry->amount, entry->name);
   return g_strdup_printf ("%s  %s  %s  you have %" G_GINT64_FORMAT, entry->id, quantity, price,
                           entry->counter);
 }
@@ -106,9 +98,9 @@ market_view_item_question (const char *application, const ItemEntry *entry)
 {
   g_autofree char *price = charge_dup_price (entry->price_minor, entry->currency);
   g_autofree char *name = g_strdelimit (g_strdup (entry->name), "'\"", '`');
-  g_autofree char *times
-      = entry->amount == 1 ? g_strdup ("") : g_strdup_printf ("%" G_GINT64_FORMAT " of ", entry->amount);
-  return g_strdup_printf ("Buy %s'%s' in %s for %s?", times, name, application, price);
+  g_autofree char *quoted = g_strdup_printf ("'%s'", name);
+  g_autofree char *quantity = charge_dup_quantity (entry->amount, quoted);
+  return g_strdup_printf ("Buy %s in %s for %s?", quantity, application, price);
 }
 
 const char *

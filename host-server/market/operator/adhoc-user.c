@@ -132,9 +132,8 @@ add_item_choice (FormField *field, const Plugin *plugin, const Item *item)
 {
   g_autofree char *id = g_strconcat (item->application, "/", item->id, NULL);
   g_autofree char *price = charge_dup_price (item->price_minor, item->currency);
-  g_autofree char *times
-      = item->amount == 1 ? g_strdup ("") : g_strdup_printf ("%" G_GINT64_FORMAT " of ", item->amount);
-  g_autofree char *label = g_strdup_printf ("%s: %s%s, %s", plugin->name, times, item->name, price);
+  g_autofree char *quantity = charge_dup_quantity (item->amount, item->name);
+  g_autofree char *label = g_strdup_printf ("%s: %s, %s", plugin->name, quantity, price);
   form_field_add_option (field, id, label);
 }
 
