@@ -115,6 +115,11 @@ standing_clear (gpointer data)
   g_free (standing->term);
 }
 
+/* The newest generation of the line l whose serial was issued; NULL: none was. */
+#define NEWEST_ISSUED                                                                                        \
+  "(SELECT MAX (g.generation) FROM generation g WHERE g.line = l.id AND g.state = 'issued'"                  \
+  " AND g.sealed IS NOT NULL)"
+
 static GArray *
 load_standing (Turn *turn, const char *account, const char *plugin, GError **error)
 {
@@ -123,8 +128,7 @@ load_standing (Turn *turn, const char *account, const char *plugin, GError **err
   g_array_set_clear_func (lines, standing_clear);
   g_autoptr (DbQuery) query = db_query (
       turn->db,
-      "SELECT e.line, l.term, e.granted_us, e.state, (SELECT MAX (g.generation) FROM generation g"
-      " WHERE g.line = e.line AND g.state = 'issued' AND g.sealed IS NOT NULL)"
+      "SELECT e.line, l.term, e.granted_us, e.state, " NEWEST_ISSUED
       " FROM entitlement_line e JOIN purchase_line l ON l.id = e.line"
       " WHERE e.account = ? AND e.plugin = ? AND e.state <> 'ended' ORDER BY e.granted_us, e.line",
       "ss", account, plugin);
@@ -293,8 +297,7 @@ settle_extended (Turn *turn, const char *account, const char *plugin, const char
     gboolean is_found;
     g_autoptr (DbQuery) query = db_query (
         turn->db,
-        "SELECT l.term, (SELECT MAX (g.generation) FROM generation g WHERE g.line = l.id"
-        " AND g.state = 'issued' AND g.sealed IS NOT NULL), (SELECT e.granted_us FROM entitlement_line e"
+        "SELECT l.term, " NEWEST_ISSUED ", (SELECT e.granted_us FROM entitlement_line e"
         " WHERE e.account = ? AND e.plugin = ? AND e.line <> l.id ORDER BY e.granted_us DESC LIMIT 1)"
         " FROM purchase_line l WHERE l.id = ?",
         "sss", account, plugin, line);
