@@ -14,7 +14,6 @@ struct Deadlines
 
 struct Deadline
 {
-  Deadlines *deadlines;
   GSequenceIter *place;
   gint64 due_us; /* monotonic */
   DeadlineFunc func;
@@ -79,9 +78,7 @@ Deadline *
 deadlines_add (Deadlines *deadlines, guint ms, DeadlineFunc func, gpointer data)
 {
   Deadline *deadline = g_new (Deadline, 1);
-  *deadline = (Deadline){
-    .deadlines = deadlines, .due_us = g_get_monotonic_time () + (gint64)ms * 1000, .func = func, .data = data
-  };
+  *deadline = (Deadline){ .due_us = g_get_monotonic_time () + (gint64)ms * 1000, .func = func, .data = data };
   deadline->place = g_sequence_insert_sorted (deadlines->sequence, deadline, compare, NULL);
   if (peek_first (deadlines) == deadline)
     g_source_set_ready_time (deadlines->source, deadline->due_us);
