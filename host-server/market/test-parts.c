@@ -74,6 +74,26 @@ test_parts_seeds_digests_and_salts_stay_what_they_were (void)
 }
 
 static void
+test_parts_seeds_and_digests_differ_by_what_they_are_for (void)
+{
+  MarketKeys keys
+      = { .pairwise = new_key ("pairwise", 8), .seed = new_key ("seed", 4), .digest = new_key ("digest", 6) };
+  g_autoptr (Secret) serial = secret_new ("KEY", 3);
+  guint8 a[32], b[32];
+  market_keys_derive_seed (&keys, "l_1", 0, 0, a);
+  market_keys_derive_seed (&keys, "l_1", 0, 0, b);
+  g_assert_cmpmem (a, sizeof a, b, sizeof b);
+  market_keys_derive_seed (&keys, "l_1", 0, 1, b);
+  g_assert_cmpint (memcmp (a, b, sizeof a), !=, 0);
+  market_keys_derive_seed (&keys, "l_1", 1, 0, b);
+  g_assert_cmpint (memcmp (a, b, sizeof a), !=, 0);
+  market_keys_digest_serial (&keys, "dice", serial, a);
+  market_keys_digest_serial (&keys, "dic", serial, b);
+  g_assert_cmpint (memcmp (a, b, sizeof a), !=, 0);
+  market_keys_clear (&keys);
+}
+
+static void
 test_parts_terms_follow_the_calendar (void)
 {
   static const struct
@@ -309,6 +329,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/parts/pairwise-names-are-exactly-as-the-protocol-says",
                    test_parts_pairwise_names_are_exactly_as_the_protocol_says);
+  g_test_add_func ("/parts/seeds-and-digests-differ-by-what-they-are-for",
+                   test_parts_seeds_and_digests_differ_by_what_they_are_for);
   g_test_add_func ("/parts/seeds-digests-and-salts-stay-what-they-were",
                    test_parts_seeds_digests_and_salts_stay_what_they_were);
   g_test_add_func ("/parts/terms-follow-the-calendar", test_parts_terms_follow_the_calendar);

@@ -22,7 +22,7 @@ def metrics(shop):
         if line.startswith("# "):
             family = line.split(" ")[2]
             continue
-        match = re.fullmatch(r'([a-z_]+)(\{[a-z]+="(?:[^"\\]|\\.)*"(?:,[a-z]+="(?:[^"\\]|\\.)*")*\})? (-?[0-9.e+-]+)', line)
+        match = re.fullmatch(r'([a-z_]+)(\{[a-z]+="(?:[^"\\]|\\.)*"(?:,[a-z]+="(?:[^"\\]|\\.)*")*\})? (-?[0-9.]+(?:e[+-][0-9]+)?)', line)
         assert match and match[1] == family, line
         assert line.rsplit(" ", 1)[0] not in samples, "each once"
         samples[line.rsplit(" ", 1)[0]] = float(match[3])

@@ -40,7 +40,7 @@ def test_a_slow_checkout_is_answered_in_time_and_its_charge_pushed(open_shop, pr
     alice = enter(open_shop(vendor_timeout_s="10"))
     began = time.monotonic()
     order = alice.buy("dice")
-    assert time.monotonic() - began < 5.5, "before the provider has answered"
+    assert time.monotonic() - began < 5
     assert order.get("state") == "awaiting-payment" and charge_of(order) is None
     push = alice.push_of("order", id=order.get("id"), state="awaiting-payment")
     assert charge_of(push) == f"{provider.base}/pay/{order.get('id')}"
